@@ -1,0 +1,65 @@
+import { CodedError, type RandomBytes } from '../kernel/index.ts';
+import { encodeCheckpoint, type LogSigner, parseOrigin, signatureLines } from './checkpoint.ts';
+import { encodeEntry } from './encode-entry.ts';
+import type { EncodedEntry, LogAppender, LogHead } from './entry.ts';
+import { checkLogHead, pushLeaf, rootOf } from './tree.ts';
+
+export interface LogAppenderOptions {
+  readonly signer: LogSigner;
+  readonly origin: string;
+  /** Name in the signature line; the origin when left out, as C2SP tlog-checkpoint advises. */
+  readonly keyName?: string;
+  readonly random: RandomBytes;
+}
+
+/**
+ * The writer's whole work between a head and the next: encode, hash, extend the tree, sign one checkpoint per call. An empty
+ * list of drafts gives the checkpoint of the head as it stands (Ed25519 is deterministic, so it is the same one).
+ * Its `append` throws CodedError `accounting.wrong_origin`, `accounting.bad_head` and whatever `encodeEntry` throws; a
+ * failed call leaves no trace.
+ * @throws CodedError `accounting.bad_origin`, `accounting.bad_key`
+ */
+export function createLogAppender(options: LogAppenderOptions): LogAppender {
+  const origin = parseOrigin(options.origin);
+  const random = pooled(options.random);
+  // Heads that were made here need no second look, which would cost as much as a signature.
+  const whole = new WeakSet<LogHead>();
+  const sign = signatureLines(options.keyName ?? origin, options.signer);
+  return {
+    append(head, drafts) {
+      if (head.origin !== origin) {
+        throw new CodedError(
+          'accounting.wrong_origin',
+          `The store holds the log ${head.origin}, not ${origin}.`,
+          {
+            next: 'Set the name of the accounting log in the configuration to the one that the store was made with.',
+          },
+        );
+      }
+      if (!whole.has(head)) checkLogHead(head);
+      const frontier = [...head.frontier];
+      const entries: EncodedEntry[] = [];
+      let size = head.size;
+      for (const draft of drafts) {
+        const entry = encodeEntry(draft, size, random);
+        pushLeaf(frontier, size, entry.leafHash);
+        entries.push(entry);
+        size += 1n;
+      }
+      const next = { origin, size, frontier, root: rootOf(frontier) };
+      whole.add(next);
+      return { entries, head: next, checkpoint: encodeCheckpoint(next, sign) };
+    },
+  };
+}
+
+/** Draws 4 KiB at a time and hands out each byte once: a draw costs as much as hashing the whole entry. */
+function pooled(random: RandomBytes): RandomBytes {
+  let pool: Buffer = Buffer.alloc(0);
+  return (sizeBytes) => {
+    if (pool.length < sizeBytes) pool = random(Math.max(4096, sizeBytes));
+    const fresh = pool.subarray(0, sizeBytes);
+    pool = pool.subarray(sizeBytes);
+    return fresh;
+  };
+}

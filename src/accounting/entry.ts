@@ -1,0 +1,86 @@
+/** Event types of this log; each has its schema in docs/formats. */
+export type EventType =
+  | 'auth.login'
+  | 'auth.fail'
+  | 'auth.logout'
+  | 'cred.issue'
+  | 'cred.issue_denied'
+  | 'cred.void'
+  | 'cred.revoke'
+  | 'session.revoke'
+  | 'subject.lock'
+  | 'subject.unlock'
+  | 'krl.publish'
+  | 'ca.create'
+  | 'policy.change'
+  | 'directory.change'
+  | 'principal.release'
+  | 'log.read'
+  | 'log.export'
+  | 'log.heartbeat'
+  | 'system.start'
+  | 'system.stop';
+
+/** Numbers that may pass 2^53 are decimal strings already. */
+export type EntryValue =
+  string | number | boolean | null | readonly EntryValue[] | { readonly [key: string]: EntryValue };
+
+/** What a flow wants recorded. Personal fields are clear here; the leaf holds only salted commitments to them. */
+export interface EntryDraft {
+  readonly type: EventType;
+  readonly outcome: 'success' | 'failure' | 'denied';
+  /** Stable code; needed when the outcome is not success. */
+  readonly reasonCode?: string;
+  readonly timeMs: number;
+  readonly actor?: {
+    readonly uid?: string;
+    readonly kind: 'person' | 'broker' | 'operator' | 'unknown';
+    readonly auth?: string;
+    readonly session?: string;
+  };
+  readonly subject?: { readonly uid: string };
+  /** Fields of the event schema, below their own names: cred, target, decision, change, corr, artifact, … */
+  readonly fields?: Readonly<Record<string, EntryValue>>;
+  /**
+   * Personal clear values, path to value: `actor.name`, `subject.name`, `src.ip`, `src.ua`, `reason`, or any other `name` or
+   * `parent.name` in lower case that the clear fields leave free. The leaf lists the paths, so that an erased value can be
+   * told from one that was never recorded.
+   */
+  readonly personal?: Readonly<Record<string, string>>;
+}
+
+/** One encoded entry, ready to store. */
+export interface EncodedEntry {
+  readonly index: bigint;
+  /** Canonical JSON (RFC 8785), UTF-8, at most 65,535 bytes: the stored and hashed bytes. */
+  readonly bytes: Buffer;
+  /** SHA-256(0x00 || bytes). */
+  readonly leafHash: Buffer;
+  /**
+   * Openings of the commitments as canonical JSON, `{path: {"salt": base64url of 16 bytes, "value": text}}`, or undefined when
+   * the entry has no personal value. They are no part of the leaf: a store keeps them where retention may erase them.
+   */
+  readonly openings: string | undefined;
+}
+
+/** Where the tree stands: all that is needed to append. */
+export interface LogHead {
+  readonly origin: string;
+  readonly size: bigint;
+  /** Roots of the perfect subtrees of the current size, left to right (largest first), 32 bytes each. */
+  readonly frontier: readonly Buffer[];
+  readonly root: Buffer;
+}
+
+/** Result of an append: everything a store must write in the one transaction. */
+export interface Appended {
+  readonly entries: readonly EncodedEntry[];
+  readonly head: LogHead;
+  /** The signed C2SP checkpoint of the new head. */
+  readonly checkpoint: string;
+}
+
+/** The only thing a store needs from accounting: turns drafts into bytes that follow a head. Pure but for salt and ids. */
+export interface LogAppender {
+  append(head: LogHead, drafts: readonly EntryDraft[]): Appended;
+}

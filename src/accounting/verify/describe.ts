@@ -1,0 +1,48 @@
+import type { Finding, State, Verdict } from './verdict.ts';
+
+const words: Readonly<Record<State, string>> = {
+  verified: 'verified',
+  failed: 'FAILED',
+  incomplete: 'INCOMPLETE',
+  not_checked: 'not checked',
+};
+
+const conclusions: Readonly<Record<Verdict['exitCode'], string>> = {
+  0: 'Verified.',
+  1: 'NOT VERIFIED: this was tampered with, or it is not what the pinned key vouches for.',
+  2: 'Nothing was verified: the question cannot be answered as it was put.',
+  3: 'NOT VERIFIED: something is missing.',
+};
+
+/** The verdict for a person: each finding, what it proves, and what it does not. Several lines, ending in a newline. */
+export function describeVerdict(verdict: Verdict): string {
+  const lines = [
+    describe('integrity', verdict.integrity),
+    describe('consistency', verdict.consistency),
+    describe('completeness', verdict.completeness),
+  ];
+  const { facts } = verdict;
+  if (facts !== undefined) {
+    lines.push(
+      '',
+      `log           ${facts.origin}`,
+      `checkpoint    size ${facts.size}, root ${facts.root}`,
+      `entries       ${facts.from} to ${facts.to - 1n}, from ${facts.firstTime} to ${facts.lastTime}`,
+      `personal      ${facts.opened} shown, ${facts.erased} erased by rule, ${facts.withheld} withheld from this export`,
+      '',
+      'This shows that no entry was changed, added, removed or moved since the log signed this checkpoint.',
+      'No witness signed it: rollback by the operator is not excluded, nor that others were shown another log.',
+    );
+    if (verdict.consistency.state === 'not_checked') {
+      lines.push(
+        'Keep this checkpoint. The next export can be compared with it, which excludes a rewritten past from then on.',
+      );
+    }
+  }
+  lines.push('', conclusions[verdict.exitCode]);
+  return `${lines.join('\n')}\n`;
+}
+
+function describe(question: string, { state, detail }: Finding): string {
+  return `${question.padEnd(13)} ${words[state]}: ${detail}`;
+}

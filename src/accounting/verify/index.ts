@@ -1,0 +1,9 @@
+/**
+ * accounting/verify: the auditor's half. Reads an exported bundle and a pinned key and gives three verdicts: integrity,
+ * consistency, completeness. It shares nothing with the writer but docs/formats/: it imports nothing of ours, opens no
+ * network, and never needs more memory than a few lines of the file.
+ * Specification: docs/formats/bundle.md, checkpoint.md, log.md; RFC 6962, RFC 8785, C2SP signed-note, tlog-checkpoint.
+ */
+export * from './describe.ts';
+export type { BundleFacts, Finding, State, Verdict } from './verdict.ts';
+export * from './verify-bundle.ts';

@@ -1,0 +1,54 @@
+import { hash } from 'node:crypto';
+
+/** SHA-256(0x00 || entry), RFC 6962 section 2.1. */
+export function leafHash(entry: Buffer): Buffer {
+  return hash('sha256', Buffer.concat([Buffer.of(0), entry]), 'buffer');
+}
+
+/** SHA-256(0x01 || left || right), RFC 6962 section 2.1. */
+function nodeHash(left: Buffer, right: Buffer): Buffer {
+  return hash('sha256', Buffer.concat([Buffer.of(1), left, right]), 'buffer');
+}
+
+/** The hashes of a tile, left to right. */
+export function splitHashes(tile: Buffer): Buffer[] {
+  const hashes: Buffer[] = [];
+  for (let at = 0; at < tile.length; at += 32) hashes.push(tile.subarray(at, at + 32));
+  return hashes;
+}
+
+/**
+ * The left part of a tree, as the roots of its perfect subtrees. Grows by whole subtrees of 256^level leaves, each of which
+ * must start at a multiple of its own width.
+ */
+export class LeftPart {
+  readonly #subtrees: { readonly root: Buffer; readonly leaves: bigint }[] = [];
+  size = 0n;
+
+  push(root: Buffer, level: number): void {
+    let grown = { root, leaves: 256n ** BigInt(level) };
+    this.size += grown.leaves;
+    for (;;) {
+      const left = this.#subtrees.at(-1);
+      if (left?.leaves !== grown.leaves) break;
+      this.#subtrees.pop();
+      grown = { root: nodeHash(left.root, grown.root), leaves: 2n * grown.leaves };
+    }
+    this.#subtrees.push(grown);
+  }
+
+  /** RFC 6962 root over everything pushed. */
+  root(): Buffer {
+    const roots = this.#subtrees.map((subtree) => subtree.root);
+    return roots.length === 0
+      ? hash('sha256', '', 'buffer')
+      : roots.reduceRight((right, left) => nodeHash(left, right));
+  }
+}
+
+/** Root over the hashes of one full tile. */
+export function rootOfTile(hashes: readonly Buffer[]): Buffer {
+  const part = new LeftPart();
+  for (const hash of hashes) part.push(hash, 0);
+  return part.root();
+}

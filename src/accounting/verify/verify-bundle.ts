@@ -1,0 +1,121 @@
+import { createReadStream } from 'node:fs';
+import { BundleReader } from './bundle-reader.ts';
+import { type Checkpoint, openCheckpoint, parsePinnedKey, type PinnedKey } from './note.ts';
+import { Replay } from './replay.ts';
+import { type BundleFacts, exitCodeOf, type Finding, Refusal, type Verdict } from './verdict.ts';
+
+export interface VerifyOptions {
+  /** The log's key that the auditor pinned: `name+hash+base64` (C2SP signed-note). */
+  readonly verifierKey: string;
+  /** A signed checkpoint of the same log that the auditor kept from an earlier day. */
+  readonly previousCheckpoint?: string;
+}
+
+/**
+ * Judges a bundle by docs/formats/bundle.md, reading it once, in memory that does not grow with it. Never throws for anything
+ * the file or the options hold: a wrong question is a verdict with exit code 2.
+ */
+export async function verifyBundle(
+  input: AsyncIterable<Uint8Array> | string,
+  options: VerifyOptions,
+): Promise<Verdict> {
+  const pinned = parsePinnedKey(options.verifierKey);
+  if (pinned === undefined) return wrongQuestion('The pinned key is not a verifier key (name+hash+base64).');
+  const previous =
+    options.previousCheckpoint === undefined ? undefined : openCheckpoint(options.previousCheckpoint, pinned);
+  if (typeof previous === 'string')
+    return wrongQuestion(`The earlier checkpoint cannot be used: ${previous}.`);
+  const source = typeof input === 'string' ? createReadStream(input) : input;
+  const reader = new BundleReader(source, pinned, previous?.size);
+  try {
+    return await judge(reader, pinned, previous);
+  } catch (error) {
+    if (error instanceof Refusal) return refused(error.finding);
+    // Only a read error of the file system carries a code here; anything else is a fault of ours and must not look like a verdict.
+    if (error instanceof Error && 'code' in error && 'syscall' in error)
+      return wrongQuestion(`The bundle cannot be read: ${String(error.code)}.`);
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+async function judge(
+  reader: BundleReader,
+  pinned: PinnedKey,
+  previous: Checkpoint | undefined,
+): Promise<Verdict> {
+  const { from, to, checkpoint } = await reader.open();
+  const replay = new Replay(from === 0n);
+  const counts = { opened: 0, erased: 0, withheld: 0 };
+  let firstTime: string | undefined;
+  let lastTime = '';
+  for await (const { index, entry, openings } of reader.entries()) {
+    replay.entry(index, entry);
+    counts.opened += openings.opened;
+    counts.erased += openings.erased;
+    counts.withheld += openings.withheld;
+    firstTime ??= entry.time;
+    lastTime = entry.time;
+  }
+  const { origin, size } = checkpoint;
+  const root = checkpoint.root.toString('base64');
+  const facts: BundleFacts = {
+    origin,
+    size,
+    root,
+    from,
+    to,
+    firstTime: firstTime ?? '',
+    lastTime,
+    ...counts,
+  };
+  const integrity: Finding = {
+    state: 'verified',
+    detail: `All ${to - from} entries, ${from} up to ${to - 1n}, are in the tree of size ${size} that ${pinned.name} signed.`,
+  };
+  const consistency = compare(previous, checkpoint, reader.rootBefore);
+  const completeness = replay.finish(from === 0n && to === size);
+  return {
+    integrity,
+    consistency,
+    completeness,
+    exitCode: exitCodeOf(integrity, consistency, completeness),
+    facts,
+  };
+}
+
+function compare(previous: Checkpoint | undefined, now: Checkpoint, rootBefore: Buffer | undefined): Finding {
+  if (previous === undefined) {
+    return { state: 'not_checked', detail: 'No earlier checkpoint was given to compare with.' };
+  }
+  const { origin, size, root } = previous;
+  if (origin !== now.origin) return { state: 'failed', detail: 'The earlier checkpoint is of another log.' };
+  if (size > now.size) {
+    const detail = `The log had ${size} entries before and has ${now.size} now: it was cut or rolled back.`;
+    return { state: 'failed', detail };
+  }
+  if (rootBefore === undefined) {
+    const detail = `This part of the log does not reach to the earlier size ${size}; export from 0 to compare.`;
+    return { state: 'incomplete', detail };
+  }
+  return rootBefore.equals(root)
+    ? {
+        state: 'verified',
+        detail: `The log continues the one of ${size} entries that you held; those are unchanged.`,
+      }
+    : {
+        state: 'failed',
+        detail: `The first ${size} entries are not the ones that you held: history was rewritten.`,
+      };
+}
+
+function refused(integrity: Finding): Verdict {
+  const rest: Finding = { state: 'not_checked', detail: 'Integrity was not shown, so this means nothing.' };
+  return { integrity, consistency: rest, completeness: rest, exitCode: exitCodeOf(integrity) };
+}
+
+function wrongQuestion(detail: string): Verdict {
+  const finding: Finding = { state: 'not_checked', detail };
+  return { integrity: finding, consistency: finding, completeness: finding, exitCode: 2 };
+}

@@ -1,0 +1,22 @@
+/**
+ * broker: one file for each thing a person asks for, read from top to bottom: log in, get a certificate, revoke, explain, read
+ * the log. It owns the order of the steps and the interface of the store (`unit-of-work.ts`); it knows nothing of HTTP, of SQL
+ * or of wire formats, and no credential leaves it before its entry is durable.
+ */
+export * from './explain-policy.ts';
+export * from './find-person.ts';
+export * from './issue-quota.ts';
+export * from './issue-ssh-user.ts';
+export * from './list-issued.ts';
+export * from './lock-person.ts';
+export * from './log-in.ts';
+export * from './open-session.ts';
+export * from './publish-krl.ts';
+export * from './read-log.ts';
+export * from './release-principal.ts';
+export * from './require-role.ts';
+export * from './revoke.ts';
+export * from './rooms.ts';
+export * from './serial-source.ts';
+export * from './start-up.ts';
+export * from './unit-of-work.ts';

@@ -1,0 +1,120 @@
+import { buildKrl, expiredMarginSeconds, isIntactKrl } from '../revocation/index.ts';
+import type { SshBlob } from '../kernel/index.ts';
+import type { Rooms } from './rooms.ts';
+import type { Publication } from './unit-of-work.ts';
+
+/**
+ * Publishes the KRL: collects what is revoked, builds and reads back the list, records it with its entry, and only then
+ * serves it. One publication runs at a time; those who ask meanwhile share the next one.
+ */
+export class KrlPublisher {
+  readonly #rooms: Pick<Rooms, 'store' | 'issuer' | 'listSigner' | 'clock'>;
+  #current: Publication | undefined;
+  #running: Promise<Publication> | undefined;
+  #next: Promise<Publication> | undefined;
+
+  constructor(rooms: Pick<Rooms, 'store' | 'issuer' | 'listSigner' | 'clock'>) {
+    this.#rooms = rooms;
+  }
+
+  /** The list in force, as served. Undefined only before the first publication at start. */
+  get current(): Publication | undefined {
+    return this.#current;
+  }
+
+  /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old list stays. */
+  publish(): Promise<Publication> {
+    if (this.#running === undefined) return this.#start();
+    // The one that runs may have collected already: wait for it, then collect again, once for all who wait.
+    this.#next ??= this.#running.then(
+      () => this.#startNext(),
+      () => this.#startNext(),
+    );
+    return this.#next;
+  }
+
+  /** At start: serves what was published last if it is intact, and publishes when anything was revoked after it. */
+  async resume(): Promise<Publication> {
+    const { store, issuer } = this.#rooms;
+    const last = await store.publication('krl');
+    if (last === undefined || !isIntactKrl(last, issuer.caKey.blob)) return this.publish();
+    this.#current = last;
+    return last.revocations === (await store.revocationCount()) ? last : this.publish();
+  }
+
+  /** Publishes what was committed and is not yet out, as after a publication that failed. Cheap when there is nothing. */
+  async catchUp(): Promise<void> {
+    // What a publication under way leaves out, the next call finds.
+    if (this.#running !== undefined) return;
+    if (this.#current?.revocations !== (await this.#rooms.store.revocationCount())) await this.publish();
+  }
+
+  /** Publishes when certificates in the list have expired since, beyond their margin. */
+  async prune(): Promise<void> {
+    if (this.#current === undefined) return;
+    const listed = await this.#collectSerials(this.#current.publishedMs);
+    const lasting = await this.#collectSerials(this.#rooms.clock.nowMs());
+    if (lasting.length !== listed.length) await this.publish();
+  }
+
+  #startNext(): Promise<Publication> {
+    this.#next = undefined;
+    return this.#start();
+  }
+
+  #start(): Promise<Publication> {
+    const running = this.#publish();
+    this.#running = running;
+    const finished = (): void => {
+      if (this.#running === running) this.#running = undefined;
+    };
+    running.then(finished, finished);
+    return running;
+  }
+
+  /** What a list of that time holds, as far as it is known now. */
+  #collectSerials(atMs: number): Promise<BigUint64Array> {
+    const { store, issuer } = this.#rooms;
+    return store.revokedSerials(issuer.caFingerprint, forgottenBefore(atMs));
+  }
+
+  async #publish(): Promise<Publication> {
+    const { store, issuer, listSigner, clock } = this.#rooms;
+    const nowMs = clock.nowMs();
+    // The count first: what is committed between here and the collection is in the list, and merely published once more.
+    const revocations = await store.revocationCount();
+    const serials = await this.#collectSerials(nowMs);
+    const keyIds = (await store.revokedKeyIds(forgottenBefore(nowMs))).map(({ keyId }) => keyId);
+    const keyFingerprints = (await store.revokedKeys()).map(({ fingerprint }) => fingerprint);
+    const version = ((await store.publication('krl'))?.version ?? 0n) + 1n;
+    const caKey: SshBlob = issuer.caKey.blob;
+    const krl = await buildKrl({ caKey, serials, keyIds, keyFingerprints }, version, nowMs, listSigner);
+    const publication: Publication = { kind: 'krl', version, publishedMs: nowMs, revocations, ...krl };
+    await store.commit({
+      publication,
+      entries: [
+        {
+          type: 'krl.publish',
+          outcome: 'success',
+          timeMs: nowMs,
+          actor: { kind: 'broker' },
+          fields: {
+            artifact: { version: String(version), sha256: krl.sha256, size: krl.bytes.length },
+            list: {
+              ca_fp: issuer.caFingerprint,
+              serials: serials.length,
+              key_ids: keyIds.length,
+              keys: keyFingerprints.length,
+            },
+          },
+        },
+      ],
+    });
+    this.#current = publication;
+    return publication;
+  }
+}
+
+function forgottenBefore(nowMs: number): bigint {
+  return BigInt(Math.floor(nowMs / 1000)) - expiredMarginSeconds;
+}

@@ -1,0 +1,68 @@
+import type { LogSigner } from '../accounting/index.ts';
+import type { DpopVerifier, Identity, LoginThrottle, Session } from '../identity/index.ts';
+import type { Person } from '../identity/index.ts';
+import type { SshUserIssuer } from '../issuance/index.ts';
+import type { Signer } from '../keys/index.ts';
+import type { Clock, RandomBytes } from '../kernel/index.ts';
+import type { Policy, Role } from '../policy/index.ts';
+import type { IssueQuota } from './issue-quota.ts';
+import type { KrlPublisher } from './publish-krl.ts';
+import type { SerialSource } from './serial-source.ts';
+import type { Store } from './unit-of-work.ts';
+
+/** Everything the flows work with. Made once, in main. */
+export interface Rooms {
+  readonly store: Store;
+  readonly identity: Identity;
+  readonly throttle: LoginThrottle;
+  readonly proofs: DpopVerifier;
+  /** The policy in force now: a reload replaces it whole. */
+  readonly policy: () => Policy;
+  readonly issuer: SshUserIssuer;
+  readonly serials: SerialSource;
+  readonly quota: IssueQuota;
+  readonly listSigner: Signer;
+  readonly logSigner: LogSigner;
+  readonly krl: KrlPublisher;
+  readonly authority: Authority;
+  readonly counters: Counters;
+  readonly sessionLifetimeMs: number;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+}
+
+/** What the flows count, for metrics. */
+export interface Counters {
+  issued(profile: string): void;
+  revoked(count: number): void;
+}
+
+/** The public keys of this broker, as anybody may know them. */
+export interface Authority {
+  readonly sshUserCa: {
+    readonly publicKey: string;
+    readonly fingerprint: string;
+    readonly algorithm: string;
+  };
+  /** Signs the published lists. */
+  readonly listKey: { readonly publicKey: string; readonly fingerprint: string };
+  /** C2SP verifier key of the accounting log. */
+  readonly log: { readonly origin: string; readonly verifierKey: string };
+}
+
+/** Where a request comes from; goes into every entry it causes. */
+export interface Caller {
+  readonly requestId: string;
+  /** IPv4 or IPv6 text, of the connection itself. */
+  readonly sourceAddress: string;
+  readonly userAgent?: string;
+}
+
+/** A caller with a live session, whom the directory confirmed just now. */
+export interface SignedIn extends Caller {
+  readonly session: Session;
+  readonly person: Person;
+  /** The person's epoch when the session was opened: a revocation since then ends whatever is under way. */
+  readonly epoch: number;
+  readonly roles: ReadonlySet<Role>;
+}

@@ -1,0 +1,74 @@
+import type { EntryDraft, EntryValue } from '../accounting/index.ts';
+import type { Rooms } from './rooms.ts';
+
+/**
+ * Brings the house in order before the door opens: serials that an earlier process reserved and never released become void,
+ * the list is published when it is missing or behind, and the start is an entry.
+ */
+export async function startUp(rooms: Rooms, facts: Readonly<Record<string, EntryValue>>): Promise<void> {
+  const abandoned = await rooms.store.abandonedSerials();
+  const isNew = (await rooms.store.logHead()).size === 0n;
+  const timeMs = rooms.clock.nowMs();
+  const voids: EntryDraft[] = abandoned
+    .filter(({ first, last }) => first <= last)
+    .map(({ caFingerprint, first, last }) => ({
+      type: 'cred.void',
+      outcome: 'failure',
+      reasonCode: 'issuance.abandoned',
+      timeMs,
+      actor: { kind: 'broker' },
+      fields: { cred: { ca_fp: caFingerprint, serial_first: String(first), serial_last: String(last) } },
+    }));
+  await rooms.store.commit({
+    settleAllBlocks: true,
+    entries: [
+      ...(isNew ? [firstUse(rooms, timeMs)] : []),
+      {
+        type: 'system.start',
+        outcome: 'success',
+        timeMs,
+        actor: { kind: 'broker' },
+        fields: { system: facts },
+      },
+      ...voids,
+    ],
+  });
+  await rooms.krl.resume();
+}
+
+/** The keys that this log speaks of, as its first words. */
+function firstUse({ authority }: Rooms, timeMs: number): EntryDraft {
+  return {
+    type: 'ca.create',
+    outcome: 'success',
+    timeMs,
+    actor: { kind: 'operator' },
+    fields: {
+      ca: {
+        ssh_user_ca_fp: authority.sshUserCa.fingerprint,
+        algorithm: authority.sshUserCa.algorithm,
+        list_key_fp: authority.listKey.fingerprint,
+        log_key: authority.log.verifierKey,
+      },
+    },
+  };
+}
+
+/** The last words of a clean stop: unused serials go back, and silence from here on is accounted for. */
+export async function shutDown(rooms: Rooms): Promise<void> {
+  await rooms.store.commit({
+    ...rooms.serials.giveBack(),
+    entries: [
+      { type: 'system.stop', outcome: 'success', timeMs: rooms.clock.nowMs(), actor: { kind: 'broker' } },
+    ],
+  });
+}
+
+/** Every ten minutes, so that silence differs from absence. */
+export async function heartbeat(rooms: Rooms): Promise<void> {
+  await rooms.store.commit({
+    entries: [
+      { type: 'log.heartbeat', outcome: 'success', timeMs: rooms.clock.nowMs(), actor: { kind: 'broker' } },
+    ],
+  });
+}

@@ -1,0 +1,230 @@
+import type { EntryDraft } from '../accounting/index.ts';
+import type { Session, ThrottleRow } from '../identity/index.ts';
+import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
+
+/** A certificate as the database knows it: one row per serial that was released. */
+export interface Credential {
+  readonly caFingerprint: string;
+  readonly serial: Serial;
+  readonly keyId: KeyId;
+  readonly personId: PersonId;
+  /** The login at the time of issue, for people to read. */
+  readonly login: string;
+  readonly profile: string;
+  readonly keyType: string;
+  /** `SHA256:…` of the plain key. */
+  readonly keyFingerprint: string;
+  readonly principals: readonly string[];
+  /** Seconds; valid when after <= now < before. */
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  readonly issuedMs: number;
+  readonly revokedMs?: number;
+  readonly revokedReason?: string;
+}
+
+/** What the broker remembers of a person beyond the directory. */
+export interface PersonState {
+  readonly personId: PersonId;
+  readonly login: string;
+  readonly directory: string;
+  /** Rises with every revocation and lock of the person: a decision taken under an older epoch is void. */
+  readonly epoch: number;
+  /** When sessions were last ended for the person: a login that began before it is too late. */
+  readonly expelledMs?: number;
+  readonly lockedMs?: number;
+  readonly lockReason?: string;
+}
+
+/** A published list. `bytes` are served as they are. */
+export interface Publication {
+  readonly kind: 'krl';
+  readonly version: bigint;
+  readonly publishedMs: number;
+  readonly bytes: Buffer;
+  /** Armoured SSHSIG over `bytes`. */
+  readonly signature: string;
+  /** Hex SHA-256 of `bytes`. */
+  readonly sha256: string;
+  /** The revocation count it reflects: `revocationCount()` at the time of building. */
+  readonly revocations: number;
+}
+
+export interface RevokedKey {
+  readonly fingerprint: string;
+  readonly revokedMs: number;
+  readonly reason: string;
+}
+
+export interface RevokedKeyId {
+  readonly keyId: KeyId;
+  readonly caFingerprint: string;
+  /** Seconds; last expiry of the credentials that bear it. */
+  readonly validBefore: bigint;
+}
+
+/** A condition that must hold at the moment of commit, checked inside the transaction before anything is written. */
+export interface Guard {
+  /** Nobody has revoked or locked the person since the decision. */
+  readonly person?: { readonly personId: PersonId; readonly epoch: number };
+  /** The session has not been ended since. */
+  readonly sessionHash?: Buffer;
+  /** The key has not been revoked since. */
+  readonly keyFingerprint?: string;
+}
+
+/**
+ * Everything one act changes. All of it, with its accounting entries and the new signed checkpoint, becomes durable in one
+ * transaction, or nothing does. Parts are applied in the order of the fields.
+ */
+export interface Change {
+  readonly guard?: Guard;
+  /** First sight of a person, or a new login name. */
+  readonly seenPerson?: {
+    readonly personId: PersonId;
+    readonly directory: string;
+    readonly login: string;
+    readonly atMs: number;
+  };
+  readonly throttle?: readonly ThrottleRow[];
+  readonly newSession?: Session;
+  readonly endSession?: Buffer;
+  /** Ends every session of these people and raises their epoch, so that nothing decided before can still be committed. */
+  readonly expel?: { readonly people: readonly PersonId[]; readonly atMs: number };
+  readonly lock?: { readonly personId: PersonId; readonly atMs: number; readonly reason: string };
+  readonly unlock?: PersonId;
+  /** Raises everybody's epoch: nothing that was decided before can still be committed. */
+  readonly voidDecisions?: true;
+  readonly credential?: Credential;
+  /** Binds names to a person for good; a name that somebody else holds refuses the whole change. */
+  readonly claim?: {
+    readonly principals: readonly Principal[];
+    readonly personId: PersonId;
+    readonly atMs: number;
+  };
+  readonly releasePrincipal?: Principal;
+  readonly revoke?: {
+    readonly credentials: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
+    readonly atMs: number;
+    readonly reason: string;
+  };
+  readonly revokeKey?: RevokedKey;
+  readonly revokeKeyIds?: readonly RevokedKeyId[];
+  readonly publication?: Publication;
+  /**
+   * Reserved serials that were never used, the highest first, given back so that a clean stop leaves no hole. What is not at
+   * the end of the count any more is not taken back: it stays reserved, and becomes void at the next start.
+   */
+  readonly returnedSerials?: readonly SerialBlock[];
+  /** Serials that are settled (released or void), be it whole blocks or parts of them: they are not abandoned any more. */
+  readonly settledSerials?: readonly SerialBlock[];
+  /** At start, once `abandonedSerials` are accounted for as void by the entries of this very change. */
+  readonly settleAllBlocks?: true;
+  readonly entries: readonly EntryDraft[];
+}
+
+export interface SerialBlock {
+  readonly caFingerprint: string;
+  /** Both ends included. */
+  readonly first: Serial;
+  readonly last: Serial;
+}
+
+/** What a committed change left in the log. */
+export interface Committed {
+  /** Log index of the first entry of this change; the others follow it. */
+  readonly firstIndex: bigint;
+}
+
+export type CredentialTarget =
+  | { readonly kind: 'person'; readonly personId: PersonId }
+  | { readonly kind: 'serial'; readonly serial: Serial; readonly caFingerprint: string }
+  | { readonly kind: 'key'; readonly fingerprint: string }
+  | { readonly kind: 'key_id'; readonly keyId: KeyId }
+  | { readonly kind: 'before'; readonly beforeMs: number };
+
+export interface CredentialQuery {
+  readonly personId?: PersonId;
+  /** Only neither expired nor revoked. */
+  readonly live: boolean;
+  /** Serials after this one, ascending. */
+  readonly after: bigint;
+  readonly limit: number;
+  readonly nowMs: number;
+}
+
+export interface LogQuery {
+  readonly personId?: string;
+  readonly serial?: string;
+  readonly keyFingerprint?: string;
+  readonly type?: string;
+  readonly outcome?: string;
+  /** From inclusive, to exclusive. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  /** Entries with a smaller index than this, newest first. */
+  readonly before?: bigint;
+  readonly limit: number;
+}
+
+export interface StoredEntry {
+  readonly index: bigint;
+  readonly bytes: Buffer;
+  readonly leafHash: Buffer;
+  readonly openings: string | undefined;
+}
+
+/** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
+export interface Reads {
+  session(tokenHash: Buffer): Promise<Session | undefined>;
+  sessionsOf(personId: PersonId, nowMs: number): Promise<number>;
+  person(personId: PersonId): Promise<PersonState | undefined>;
+  personsByLogin(login: string): Promise<readonly PersonState[]>;
+  principalOwners(principals: readonly string[]): Promise<ReadonlyMap<string, PersonId>>;
+  revokedKey(fingerprint: string): Promise<RevokedKey | undefined>;
+  /** Live credentials (not revoked, not expired at `nowMs`) that the target names. */
+  liveCredentials(target: CredentialTarget, nowMs: number): Promise<readonly Credential[]>;
+  /** True when the target names anything that was ever issued. */
+  everIssued(target: CredentialTarget): Promise<boolean>;
+  credentials(query: CredentialQuery): Promise<readonly Credential[]>;
+  /** What the KRL must hold: serials ascending per CA of revoked credentials whose `validBefore` is at or after the given second. */
+  revokedSerials(caFingerprint: string, notExpiredBeforeSeconds: bigint): Promise<BigUint64Array>;
+  revokedKeys(): Promise<readonly RevokedKey[]>;
+  revokedKeyIds(notExpiredBeforeSeconds: bigint): Promise<readonly RevokedKeyId[]>;
+  /** Counts every act of revocation ever committed; a publication older than this is stale. */
+  revocationCount(): Promise<number>;
+  publication(kind: 'krl'): Promise<Publication | undefined>;
+  throttleRows(): Promise<readonly ThrottleRow[]>;
+  logHead(): Promise<{
+    readonly size: bigint;
+    readonly root: Buffer;
+    readonly checkpoint: string;
+    readonly origin: string;
+  }>;
+  logEntries(from: bigint, to: bigint): AsyncIterable<StoredEntry>;
+  searchLog(query: LogQuery): Promise<readonly StoredEntry[]>;
+}
+
+/**
+ * Where everything is kept. One commit is one durable transaction: when the promise resolves, the rows, the entries and the
+ * checkpoint survive a power cut; when it rejects, nothing of the change is there. Many changes may share one transaction.
+ */
+export interface Store extends Reads {
+  /**
+   * @throws CodedError `store.conflict` when the guard does not hold, a claimed principal belongs to somebody else, or the
+   * publication is not newer than the one that is there,
+   * `store.busy` when too many wait, `store.unavailable` when the disk refuses.
+   */
+  commit(change: Change): Promise<Committed>;
+  /** Like `commit`, with questions asked inside the same exclusive transaction: nothing comes between answer and change. */
+  transact<Result>(
+    plan: (reads: Reads) => Promise<{ readonly change: Change; readonly result: Result }>,
+  ): Promise<Result>;
+  /**
+   * Reserves the next `count` serials of the CA, durably, before any of them is signed. A reserved serial that is never released is void.
+   */
+  reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock>;
+  /** Blocks that an earlier process reserved and did not settle, each narrowed to the serials that were never released. */
+  abandonedSerials(): Promise<readonly SerialBlock[]>;
+  close(): Promise<void>;
+}

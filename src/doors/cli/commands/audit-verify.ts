@@ -1,0 +1,101 @@
+import { statSync } from 'node:fs';
+import type { Verdict } from '../../../accounting/verify/index.ts';
+import { describeVerdict, verifyBundle } from '../../../accounting/verify/index.ts';
+import { CodedError } from '../../../kernel/index.ts';
+import { errnoOf, fileFault, readSmallFile } from '../../client/index.ts';
+import type { Result } from '../command.ts';
+import type { Line } from '../output.ts';
+import { hangingLines, wrap } from '../output.ts';
+import { withProgress } from '../progress.ts';
+import { usage } from '../report.ts';
+import type { Terminal } from '../terminal.ts';
+import { widthOf } from '../terminal.ts';
+
+export interface VerifyOptions {
+  readonly key: string;
+  readonly previous?: string;
+}
+
+const nextKey = 'Get it once, on a safe way: `sallyport ca show --only log-key > FILE`.';
+const nextPrevious = 'Give a file that `sallyport audit checkpoint --out FILE` wrote.';
+const nextBundle = 'Give a file that `sallyport audit export --out FILE` wrote.';
+
+/**
+ * Judges a bundle offline: no broker, no session, no network. Whatever keeps it from being judged at all is exit code 2: 1
+ * would say that somebody tampered with it.
+ */
+export async function verifyLog(bundle: string, options: VerifyOptions, terminal: Terminal): Promise<Result> {
+  const verifierKey = mustRead(options.key, nextKey).trim();
+  if (!/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/.test(verifierKey))
+    throw usage(`${options.key} is not the verifier key of a log.`, nextKey);
+  const previousCheckpoint =
+    options.previous === undefined ? undefined : mustRead(options.previous, nextPrevious);
+  const sizeBytes = sizeOf(bundle);
+  const verdict = await withProgress(
+    terminal,
+    'Verifying',
+    verifyBundle(bundle, {
+      verifierKey,
+      ...(previousCheckpoint === undefined ? {} : { previousCheckpoint }),
+    }),
+  );
+  if (verdict.exitCode === 2)
+    throw usage(verdict.integrity.detail, options.previous === undefined ? nextKey : nextPrevious);
+  return {
+    value: plain(verdict),
+    lines: sizeBytes === 0 ? emptyLines(bundle) : verdictLines(terminal, verdict),
+    exitCode: verdict.exitCode,
+  };
+}
+
+function emptyLines(bundle: string): readonly Line[] {
+  return [
+    { text: `NOT VERIFIED: ${bundle} is empty.`, tone: 'bad' },
+    '  next: Export it again; `sallyport audit export` gives a file its name only when all of it is there.',
+  ];
+}
+
+function verdictLines(terminal: Terminal, verdict: Verdict): readonly Line[] {
+  const said = describeVerdict(verdict).trimEnd().split('\n');
+  const conclusion = said.pop() ?? '';
+  return [
+    ...said.flatMap((line) => {
+      // Findings and facts have a label of 14 columns; the other lines are prose.
+      const lead = /^[a-z]+ +(?=\S)/.exec(line)?.[0] ?? '';
+      return lead.length === 14
+        ? hangingLines(terminal.stdout, lead, line.slice(14))
+        : wrap(line, widthOf(terminal.stdout));
+    }),
+    { text: conclusion, tone: verdict.exitCode === 0 ? 'good' : 'bad' },
+  ];
+}
+
+function mustRead(path: string, next: string): string {
+  try {
+    const text = readSmallFile(path);
+    if (text !== undefined) return text;
+  } catch (error) {
+    throw error instanceof CodedError ? usage(error.message, next) : error;
+  }
+  throw usage(`There is no file ${path}.`, next);
+}
+
+/** Looked at without opening it: it may be a pipe. @throws CodedError `cli.usage` when it is not there, or a folder */
+function sizeOf(path: string): number | undefined {
+  try {
+    const found = statSync(path);
+    if (!found.isDirectory()) return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw usage(`There is no file ${path}.`, nextBundle);
+    throw usage(fileFault('client.cannot_read', 'read', path, error).message, nextBundle);
+  }
+  throw usage(`${path} is a folder.`, nextBundle);
+}
+
+/** The same with every bigint as a decimal text. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+}

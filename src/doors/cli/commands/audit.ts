@@ -1,0 +1,152 @@
+import { parseSerial, printable } from '../../../kernel/index.ts';
+import type { LogEntry } from '../../client/index.ts';
+import { badAnswer, requireFolderOf, writeByRename } from '../../client/index.ts';
+import type { Result } from '../command.ts';
+import { withBroker, withSession } from '../command.ts';
+import type { Line } from '../output.ts';
+import { tableLines } from '../output.ts';
+import { withProgress } from '../progress.ts';
+import { usage } from '../report.ts';
+import { receiveFile } from '../receive-file.ts';
+import type { Terminal } from '../terminal.ts';
+import { formatSeconds, parseMoment, zoneOf } from '../times.ts';
+import { collectPages, keyFingerprint, moreNote } from './admin.ts';
+
+export interface SearchOptions {
+  readonly person?: string;
+  readonly serial?: string;
+  readonly key?: string;
+  readonly type?: string;
+  readonly outcome?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: number;
+}
+
+/** Finds log entries. What it shows is what the broker says; `export` and `verify` prove it. */
+export async function searchLog(options: SearchOptions, terminal: Terminal): Promise<Result> {
+  const nowMs = terminal.clock.nowMs();
+  const query = {
+    person: options.person,
+    serial: options.serial === undefined ? undefined : parseSerial(options.serial).toString(),
+    key: options.key === undefined ? undefined : keyFingerprint(options.key),
+    type: options.type,
+    outcome: options.outcome,
+    from: options.from === undefined ? undefined : parseMoment(options.from, nowMs),
+    to: options.to === undefined ? undefined : parseMoment(options.to, nowMs),
+  };
+  return withSession(terminal, async ({ client }) => {
+    const found = await withProgress(
+      terminal,
+      'Searching the log',
+      collectPages(options.limit, (after, limit) => client.searchLog({ ...query, after, limit })),
+    );
+    const value = {
+      entries: found.items.map((item) => ({ ...item, openings: item.openings ?? null })),
+      more: found.more,
+    };
+    if (found.items.length === 0) return { value, lines: ['No entries.'] };
+    return { value, lines: entryTable(terminal, found.items), notes: moreNote(found) };
+  });
+}
+
+function entryTable(terminal: Terminal, entries: readonly LogEntry[]): readonly Line[] {
+  return tableLines(
+    terminal.stdout,
+    ['INDEX', `TIME (${zoneOf(terminal.clock.nowMs())})`, 'TYPE', 'OUTCOME', 'WHO', 'WHAT'],
+    entries.map((item) => {
+      const { entry } = item;
+      const timeMs = Date.parse(textOf(entry['time']));
+      return [
+        item.index,
+        Number.isNaN(timeMs) ? '' : formatSeconds(timeMs),
+        textOf(entry['type']),
+        textOf(entry['reason_code']) || textOf(entry['outcome']),
+        opened(item, 'actor.name') ||
+          textOf(within(entry['actor'], 'uid')) ||
+          textOf(within(entry['actor'], 'kind')),
+        whatOf(item),
+      ];
+    }),
+    { gives: 5 },
+  );
+}
+
+/** The most telling of an entry's own fields in a few words; `--json` has all of them. */
+function whatOf(item: LogEntry): string {
+  const { entry } = item;
+  const serial = textOf(within(entry['cred'], 'serial'));
+  const uid = textOf(within(entry['subject'], 'uid'));
+  const self = uid === textOf(within(entry['actor'], 'uid'));
+  const subject = self ? '' : opened(item, 'subject.name') || uid;
+  return [serial === '' ? '' : `serial ${serial}`, subject, opened(item, 'reason')]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function within(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+/** The clear value of a committed field; empty when it is erased or not for this reader. */
+function opened(item: LogEntry, path: string): string {
+  const opening = within(item.openings, path);
+  return textOf(opening) || textOf(within(opening, 'value'));
+}
+
+export interface ExportOptions {
+  readonly out: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** Fetches a bundle for an auditor. The file appears under its name only when it is whole. */
+export async function exportLog(options: ExportOptions, terminal: Terminal): Promise<Result> {
+  const [from, to] = [options.from, options.to].map((text) => {
+    if (text !== undefined && !/^\d{1,20}$/.test(text))
+      throw usage(
+        `“${printable(text, 40)}” is not the index of an entry.`,
+        '--from and --to are entry indexes; --to is the first one left out.',
+      );
+    return text;
+  });
+  return withSession(terminal, async ({ client }) => {
+    const sizeBytes = await withProgress(
+      terminal,
+      'Fetching the log',
+      client.exportLog({ from, to }).then((chunks) => receiveFile(options.out, chunks, terminal.random)),
+    );
+    return {
+      value: { file: options.out, sizeBytes },
+      lines: [{ text: `Wrote ${options.out} (${sizeBytes} bytes).`, tone: 'good' }],
+      notes: [`next: sallyport audit verify ${options.out} --key FILE`],
+    };
+  });
+}
+
+/** Prints or keeps the newest signed checkpoint: kept, it shows later that the log was only ever added to. */
+export async function showCheckpoint(
+  options: { readonly out?: string },
+  terminal: Terminal,
+): Promise<Result> {
+  const text = await withBroker(terminal, ({ client }) =>
+    withProgress(terminal, 'Asking the broker', client.checkpoint()),
+  );
+  const [origin = '', size = '', root = ''] = text.split('\n');
+  if (origin === '' || !/^\d{1,20}$/.test(size) || !text.includes('\n\n\u2014 '))
+    throw badAnswer('the checkpoint is not one');
+  const value = { origin, size, root, checkpoint: text };
+  if (options.out === undefined) return { value, lines: text.trimEnd().split('\n') };
+  requireFolderOf(options.out);
+  writeByRename(options.out, text, terminal.random, 0o644);
+  return {
+    value: { ...value, file: options.out },
+    lines: [{ text: `Wrote ${options.out}: size ${size}.`, tone: 'good' }],
+  };
+}

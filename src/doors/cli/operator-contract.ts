@@ -1,0 +1,54 @@
+import type { JsonValue } from './output.ts';
+
+/** What a command has to say when it is done: `value` for `--json`, `lines` for people. Nothing in it is a secret. */
+export interface Outcome {
+  readonly value: JsonValue;
+  readonly lines: readonly string[];
+}
+
+/** What the operator's commands may do with the terminal while they run. */
+export interface OperatorIo {
+  /** One line about progress, on standard error. */
+  note(line: string): void;
+  /**
+   * Asks without showing what is typed. @throws CodedError `cli.no_terminal` when nobody can answer.
+   */
+  askSecret(question: string): Promise<string>;
+}
+
+export interface InitOptions {
+  readonly folder: string;
+  /** Take the defaults and ask nothing. */
+  readonly yes: boolean;
+  /** Names for the TLS certificate beside localhost and the loopback addresses. */
+  readonly dnsNames: readonly string[];
+  /** The first admin of the built-in directory. Undefined: none is made. */
+  readonly admin: { readonly name: string; readonly password: string } | undefined;
+}
+
+export type PeopleAction = 'add' | 'passwd' | 'groups' | 'disable' | 'enable' | 'remove' | 'list';
+
+export interface PeopleOptions {
+  readonly configFile: string;
+  /** Undefined for `list` only, where it means everybody. */
+  readonly name: string | undefined;
+  /** The groups that the person is in from now on, or for `list`, one of which they are in; undefined: not said. */
+  readonly groups: readonly string[] | undefined;
+  /** Set for `add` and `passwd` only. */
+  readonly password: string | undefined;
+}
+
+/**
+ * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
+ * with cause and next step, and prints nothing itself.
+ */
+export interface OperatorCommands {
+  /** Writes configuration, policy, CA keys, TLS certificate and directory below `folder`, or nothing. */
+  init(options: InitOptions, io: OperatorIo): Promise<Outcome>;
+  /** Reads everything that `serve` would read. @throws CodedError naming file and line of the first fault. */
+  checkConfig(file: string, io: OperatorIo): Promise<Outcome>;
+  /** Runs the broker until SIGINT or SIGTERM, and resolves when it has stopped cleanly. It writes its own log. */
+  serve(options: { readonly configFile: string }, io: OperatorIo): Promise<void>;
+  /** Shows or changes the people of the built-in directory. A running broker knows within a second. */
+  people(action: PeopleAction, options: PeopleOptions, io: OperatorIo): Promise<Outcome>;
+}

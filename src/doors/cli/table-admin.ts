@@ -1,0 +1,134 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import type { JsonFlag, Table } from './table.ts';
+
+function parseLimit(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('Give a number from 1 to 9999999.');
+  return Number(text);
+}
+
+/** The commands that cut people off and show what they hold; who may use them, the broker says. */
+export function addAdminCommands(program: Command, table: Table): void {
+  const { terminal, run } = table;
+  const admin = program.command('admin').description('cut people off, and see what they hold');
+  table
+    .add(
+      admin,
+      'revoke',
+      'revoke certificates, and end all sessions of the people who hold them; shows what it would hit until --yes',
+      'sallyport admin revoke --person alice --reason "left the company" --lock\nsallyport admin revoke --person alice --reason "left the company" --lock --yes',
+    )
+    .option(
+      '--person <U>',
+      'every live certificate of this person; their sessions end also when there is none',
+    )
+    .option('--serial <N>', 'one certificate; decimal, 0x… or aa:bb:…')
+    .option('--key <FILE|SHA256:...>', 'every certificate for this key')
+    .option('--key-id <ID>', 'the certificate with this key id')
+    .option('--before <TIME>', 'everything issued before this time')
+    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .option('--lock', 'with --person: also refuse new logins and certificates until unlock')
+    .option('--yes', 'do it')
+    .action((options: import('./commands/admin.ts').RevokeOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/admin.ts')).revoke(options, terminal)),
+    );
+  for (const action of ['lock', 'unlock'] as const) {
+    const description =
+      action === 'lock'
+        ? 'end a person’s sessions and refuse new ones, until unlock'
+        : 'let a person in again';
+    table
+      .add(admin, action, description, `sallyport admin ${action} --person alice`)
+      .requiredOption('--person <U>', 'login name or person id')
+      .option('--reason <T>', 'why; it is kept in the log', `${action}ed by an admin`)
+      .action((options: import('./commands/admin.ts').LockOptions & JsonFlag) =>
+        run(options.json, async () =>
+          (await import('./commands/admin.ts')).setLock(action, options, terminal),
+        ),
+      );
+  }
+  table
+    .add(admin, 'issued', 'list certificates', 'sallyport admin issued --person alice --live')
+    .option('--person <U>', 'only those of this person')
+    .option('--live', 'only those that are good now')
+    .addOption(new Option('--limit <N>', 'at most so many').default(1000).argParser(parseLimit))
+    .action((options: import('./commands/admin.ts').IssuedOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/admin.ts')).listIssued(options, terminal)),
+    );
+  const principal = admin.command('principal').description('names that belong to one person');
+  table
+    .add(
+      principal,
+      'release <name>',
+      'free a name, so that somebody else can have it',
+      'sallyport admin principal release alice --reason "new colleague of that name"',
+    )
+    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .action((name: string, options: { readonly reason: string } & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/admin.ts')).releasePrincipal(name, options, terminal),
+      ),
+    );
+}
+
+/** The commands about the log; `verify` alone needs neither broker nor session. */
+export function addAuditCommands(program: Command, table: Table): void {
+  const { terminal, run } = table;
+  const audit = program.command('audit').description('search the log, and prove that nobody edited it');
+  table
+    .add(
+      audit,
+      'search',
+      'find log entries',
+      'sallyport audit search --person alice --from 2026-11-01 --type cred.issue',
+    )
+    .option('--person <U>', 'about this person')
+    .option('--serial <N>', 'about this certificate; decimal, 0x… or aa:bb:…')
+    .option('--key <FILE|SHA256:...>', 'about this key')
+    .option('--type <TYPE>', 'e.g. auth.login, cred.issue, cred.revoke')
+    .option('--outcome <OUTCOME>', 'success, failure or denied')
+    .option('--from <TIME>', 'from this time on')
+    .option('--to <TIME>', 'before this time')
+    .addOption(new Option('--limit <N>', 'at most so many').default(200).argParser(parseLimit))
+    .action((options: import('./commands/audit.ts').SearchOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/audit.ts')).searchLog(options, terminal)),
+    );
+  table
+    .add(
+      audit,
+      'export',
+      'fetch a bundle that can be verified offline',
+      'sallyport audit export --out audit.bundle',
+    )
+    .requiredOption('--out <FILE>', 'where to write it')
+    .option('--from <INDEX>', 'first entry (default: 0)')
+    .option('--to <INDEX>', 'first entry left out (default: the end)')
+    .action((options: import('./commands/audit.ts').ExportOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/audit.ts')).exportLog(options, terminal)),
+    );
+  table
+    .add(
+      audit,
+      'verify <bundle>',
+      'judge a bundle offline; exit code 0 verified, 1 tampered, 2 usage, 3 incomplete',
+      'sallyport audit verify audit.bundle --key log.vkey --previous checkpoint-october',
+    )
+    .requiredOption('--key <FILE>', 'the log’s verifier key, which you got on a safe way')
+    .option('--previous <FILE>', 'a checkpoint that you kept from before')
+    .action((bundle: string, options: import('./commands/audit-verify.ts').VerifyOptions & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/audit-verify.ts')).verifyLog(bundle, options, terminal),
+      ),
+    );
+  table
+    .add(
+      audit,
+      'checkpoint',
+      'print or keep the newest signed checkpoint',
+      'sallyport audit checkpoint --out checkpoint-november',
+    )
+    .option('--out <FILE>', 'keep it in this file')
+    .action((options: { readonly out?: string } & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/audit.ts')).showCheckpoint(options, terminal)),
+    );
+}

@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import type { PeopleFlags } from './commands/people.ts';
+import type { PeopleAction } from './operator-contract.ts';
+import type { JsonFlag, Table } from './table.ts';
+import { several } from './table.ts';
+
+/** What each command on people does, and how an example of it ends. */
+const peopleCommands: Readonly<Record<PeopleAction, readonly [words: string, example: string]>> = {
+  add: ['add a person to the built-in directory', 'alice --group users'],
+  passwd: ['give a person a new password and, with --group, other groups', 'alice'],
+  groups: ['put a person into other groups', 'alice --group users --group ops'],
+  disable: ['shut a person out without forgetting them', 'alice'],
+  enable: ['let a disabled person in again', 'alice'],
+  remove: ['remove a person for good', 'alice'],
+  list: ['list the people of the built-in directory', '--group admins'],
+};
+
+/** What `--group` means to each; those that are not here do not take it. */
+const groupWords: Readonly<Partial<Record<PeopleAction, string>>> = {
+  add: 'a group that the person is in (may be repeated)',
+  passwd: 'a group that the person is in from now on, instead of those before (may be repeated)',
+  groups: 'a group that the person is in from now on, instead of those before (may be repeated)',
+  remove: 'not for this command: it removes the person, not a membership',
+  list: 'only people in this group (may be repeated: in one of them)',
+};
+
+/** The commands for whoever runs a broker; main does the work. */
+export function addOperatorCommands(program: Command, table: Table): void {
+  const { terminal, run, loadOperator } = table;
+  table
+    .add(
+      program,
+      'init <dir>',
+      'set up a broker: configuration, keys, certificate, first admin',
+      'sallyport init /srv/sallyport --dns broker.example --admin anna',
+    )
+    .option('--yes', 'take the defaults, ask nothing')
+    .option('--dns <NAME>', 'another name for the TLS certificate (may be repeated)', several)
+    .option('--admin <NAME>', 'the first admin of the built-in directory')
+    .option('--password-stdin', 'read the admin’s password from standard input')
+    .action((folder: string, flags: import('./commands/init.ts').InitFlags & JsonFlag) =>
+      run(flags.json, async () =>
+        (await import('./commands/init.ts')).init(loadOperator, folder, flags, terminal),
+      ),
+    );
+  const config = program.command('config').description('the configuration of a broker');
+  table
+    .add(
+      config,
+      'check <file>',
+      'read everything that serve would read, and say what is wrong',
+      'sallyport config check /srv/sallyport/sallyport.yaml',
+    )
+    .action((file: string, flags: JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await loadOperator();
+        return withOperatorIo(terminal, 'Checking', (io) => operator.checkConfig(file, io));
+      }),
+    );
+  table
+    .add(program, 'serve', 'run the broker', 'sallyport serve --config /srv/sallyport/sallyport.yaml')
+    .requiredOption('--config <FILE>', 'the configuration that init wrote')
+    .action((flags: { readonly config: string } & JsonFlag) =>
+      run(flags.json, async () => {
+        const { operatorIo } = await import('./operator-io.ts');
+        await (await loadOperator()).serve({ configFile: flags.config }, operatorIo(terminal));
+        return undefined;
+      }),
+    );
+  addPeopleCommands(program, table);
+}
+
+function addPeopleCommands(program: Command, table: Table): void {
+  const { terminal, run, loadOperator } = table;
+  const people = program.command('people').description('people of the built-in directory');
+  for (const action of ['add', 'passwd', 'groups', 'disable', 'enable', 'remove', 'list'] as const) {
+    const [words, ending] = peopleCommands[action];
+    const named = action === 'list' ? 'list [name]' : `${action} <name>`;
+    const example = `sallyport people ${action} --config /srv/sallyport/sallyport.yaml ${ending}`;
+    const command = table
+      .add(people, named, words, example)
+      .requiredOption('--config <FILE>', 'the configuration of the broker');
+    const groupWord = groupWords[action];
+    if (groupWord !== undefined) command.option('--group <G>', groupWord, several);
+    if (action === 'groups') command.option('--none', 'in no group from now on');
+    if (action === 'add' || action === 'passwd')
+      command.option('--password-stdin', 'read the password from standard input');
+    // Every form of the contract takes it, so that one script can call them all.
+    if (action === 'remove' || action === 'list')
+      command.option('--password-stdin', 'changes nothing: no password is needed');
+    command.action((name: string | undefined, flags: PeopleFlags & JsonFlag) =>
+      run(flags.json, async () =>
+        (await import('./commands/people.ts')).people(loadOperator, action, name, flags, terminal),
+      ),
+    );
+  }
+}

@@ -1,0 +1,148 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { RandomBytes } from '../../kernel/index.ts';
+import { CodedError } from '../../kernel/index.ts';
+
+/** Where everything of one person at one broker lies: absolute paths below `$SALLYPORT_HOME`. */
+export interface HomeFiles {
+  readonly folder: string;
+  readonly config: string;
+  readonly session: string;
+  /** OpenSSH private key; its certificate has the name that ssh looks for. */
+  readonly key: string;
+  readonly publicKey: string;
+  readonly certificate: string;
+  /** When the certificate lives and how it was asked for; see `CertificateNote`. */
+  readonly note: string;
+  readonly renewLock: string;
+}
+
+/** The names of the files below a home; nothing is made or looked at. @param folder absolute */
+export function homeFiles(folder: string): HomeFiles {
+  return {
+    folder,
+    config: join(folder, 'config.json'),
+    session: join(folder, 'session.json'),
+    key: join(folder, 'id_ed25519'),
+    publicKey: join(folder, 'id_ed25519.pub'),
+    certificate: join(folder, 'id_ed25519-cert.pub'),
+    note: join(folder, 'certificate.json'),
+    renewLock: join(folder, 'renew.lock'),
+  };
+}
+
+/**
+ * Refuses a home that somebody else could write into: they would say which broker the next password goes to.
+ * @throws CodedError `client.loose_home`
+ */
+export function checkHome(folder: string): void {
+  const own = process.geteuid?.();
+  const found = statSync(folder, { throwIfNoEntry: false });
+  // Windows has no such modes; a home that does not exist yet is made with mode 0700.
+  if (own === undefined || found === undefined) return;
+  if ((found.mode & 0o022) === 0 && (found.uid === own || found.uid === 0 || own === 0)) return;
+  throw new CodedError(
+    'client.loose_home',
+    `Others can write into ${folder}, where the session and the key are kept.`,
+    {
+      next: `Run \`chmod 700 ${folder}\`, check what is in it, then log in again.`,
+    },
+  );
+}
+
+/**
+ * Writes a file whole or not at all: a new file beside it, then a rename. The folder is made with mode 0700 when missing.
+ * @param mode of the file, 0o600 unless said otherwise.
+ * @throws CodedError `client.cannot_write` naming the file and the cause.
+ */
+export function writeByRename(
+  path: string,
+  content: string | Uint8Array,
+  random: RandomBytes,
+  mode = 0o600,
+): void {
+  const draft = `${path}.${random(6).toString('hex')}.new`;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(draft, content, { mode, flag: 'wx' });
+    // The process umask may have taken bits away that the caller wants, e.g. for a certificate that others may read.
+    chmodSync(draft, mode);
+    renameSync(draft, path);
+  } catch (error) {
+    removeDraft(draft);
+    throw fileFault('client.cannot_write', 'written', path, error);
+  }
+}
+
+/**
+ * Refuses to write below a folder that does not exist: a mistyped path in a timer would go unnoticed for ever.
+ * @throws CodedError `client.cannot_write`
+ */
+export function requireFolderOf(path: string): void {
+  const folder = dirname(resolve(path));
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new CodedError('client.cannot_write', `${path} cannot be written: there is no folder ${folder}.`, {
+    next: 'Check the path, or make the folder first.',
+  });
+}
+
+function removeDraft(draft: string): void {
+  try {
+    rmSync(draft, { force: true });
+  } catch {
+    // Its folder is not even one: there is nothing to remove, and the first fault is the one to tell.
+  }
+}
+
+/** Files over this are not ours: nothing in the home is bigger than a few KiB. */
+const maxHomeFileBytes = 1 << 20;
+
+/**
+ * Reads a small file. With `secret`, refuses one that others on this computer may read or write.
+ * @returns undefined when there is no such file.
+ * @throws CodedError `client.cannot_read`, `client.loose_permissions`
+ */
+export function readSmallFile(path: string, options: { readonly secret?: boolean } = {}): string | undefined {
+  try {
+    const found = statSync(path);
+    if (found.size > maxHomeFileBytes) {
+      throw new CodedError('client.cannot_read', `${path} is far too large to be what it should be.`, {
+        next: 'Check the file name.',
+      });
+    }
+    if (options.secret === true && process.platform !== 'win32' && (found.mode & 0o077) !== 0) {
+      throw new CodedError('client.loose_permissions', `Others on this computer can reach ${path}.`, {
+        next: `Run \`chmod 600 ${path}\`. If others use this computer, also log out and log in again.`,
+      });
+    }
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw fileFault('client.cannot_read', 'read', path, error);
+  }
+}
+
+/** `ENOENT` and the like, or undefined for anything that is not a system error. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+const causes: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EISDIR: 'it is a folder',
+  ENOENT: 'no such file',
+  ENOTDIR: 'a part of its path is not a folder',
+};
+
+/** A CodedError for a failed file operation, with the cause in words. */
+export function fileFault(code: `client.${string}`, done: string, path: string, error: unknown): CodedError {
+  const errno = errnoOf(error) ?? 'unknown error';
+  return new CodedError(code, `${path} cannot be ${done}: ${causes[errno] ?? errno}.`, {
+    next: 'Check the path, its owner and its permissions, then try again.',
+    cause: error,
+  });
+}

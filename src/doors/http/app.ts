@@ -1,0 +1,343 @@
+import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
+import { z } from 'zod';
+import { openSession, requireRole, type Caller } from '../../broker/index.ts';
+import { CodedError, printable } from '../../kernel/index.ts';
+import { readiness } from './health.ts';
+import type { HttpDoorOptions } from './server.ts';
+import { openApiDocument } from './openapi.ts';
+import { problemOf, retryAfterSeconds } from './problem.ts';
+import { route, type Answer, type BytesAnswer, type Route } from './route.ts';
+import { routes } from './routes.ts';
+import { healthAnswer, readyAnswer } from './schemas.ts';
+
+type AppOptions = Pick<HttpDoorOptions, 'rooms' | 'metrics' | 'log' | 'version' | 'metricsAllowed'>;
+
+const maxBodyBytes = 64 * 1024;
+
+/** The express application: every route of the table, and problem documents for everything else. */
+export function createApp(options: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  app.use(frame(options));
+  const all = allRoutes(options);
+  for (const definition of all) app[definition.method](definition.path, handler(definition, options));
+  for (const path of new Set(all.map((definition) => definition.path))) {
+    const methods = all.filter((definition) => definition.path === path).map(({ method }) => method);
+    app.all(path, methodNotAllowed(methods));
+  }
+  app.use(notFound);
+  app.use(errorHandler(options));
+  return app;
+}
+
+/** What every answer has, whatever becomes of the request; and one observation for each. */
+function frame({ metrics }: AppOptions): RequestHandler {
+  return (_request, response, next) => {
+    const startedMs = performance.now();
+    response.setHeader('X-Request-Id', randomUUID());
+    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    // Nothing here is a page: a browser that is led to an answer runs and frames nothing of it.
+    response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+    response.once('close', () => {
+      const route = response.locals['route'] as string | undefined;
+      const code = response.locals['code'] as string | undefined;
+      const seconds = (performance.now() - startedMs) / 1000;
+      metrics.observeRequest(route ?? 'unmatched', response.statusCode, code, seconds);
+    });
+    next();
+  };
+}
+
+/** The table, with the routes that need the application itself. */
+export function allRoutes(
+  options: Pick<AppOptions, 'metrics' | 'version' | 'metricsAllowed'>,
+): readonly Route[] {
+  const own: Route[] = [
+    route({
+      method: 'get',
+      path: '/healthz',
+      permission: 'public',
+      summary: 'The process is alive.',
+      answers: { status: 200, json: healthAnswer },
+      handle: async () => ({ json: { status: 'ok' } }),
+    }),
+    route({
+      method: 'get',
+      path: '/readyz',
+      permission: 'public',
+      summary:
+        'Each dependency and its state; 503 when logins cannot be answered. Details for operators only.',
+      answers: { status: 200, others: [503], json: readyAnswer },
+      async handle({ rooms }, { sourceAddress }) {
+        const { ready, dependencies } = await readiness(rooms);
+        const shown = options.metricsAllowed(sourceAddress)
+          ? dependencies
+          : dependencies.map(({ name, state }) => ({ name, state }));
+        const status = ready ? 'ready' : 'not_ready';
+        return { status: ready ? 200 : 503, json: { status, dependencies: shown } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/metrics',
+      permission: 'operator',
+      summary: 'Prometheus metrics.',
+      answers: { status: 200, contentType: 'text/plain' },
+      async handle({ rooms }) {
+        return {
+          contentType: options.metrics.contentType,
+          bytes: Buffer.from(await options.metrics.render(rooms)),
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/openapi.json',
+      permission: 'public',
+      summary: 'This interface as OpenAPI 3.1.',
+      answers: { status: 200, contentType: 'application/json' },
+      handle: async () => ({ contentType: 'application/json', bytes: document }),
+    }),
+  ];
+  const all = [...routes, ...own];
+  const document = Buffer.from(JSON.stringify(openApiDocument(all, options.version)));
+  return all;
+}
+
+function handler(definition: Route, options: AppOptions): RequestHandler {
+  return async (request, response) => {
+    response.locals['route'] = definition.path;
+    const caller = callerOf(request, String(response.getHeader('X-Request-Id')));
+    const answer = await answerTo(definition, options, { request, response, caller });
+    await send(response, request, definition, answer);
+  };
+}
+
+/** Permission first, then the shape of the request, then the flow. */
+async function answerTo(
+  definition: Route,
+  options: AppOptions,
+  { request, response, caller }: { request: Request; response: Response; caller: Caller },
+): Promise<Answer> {
+  const { rooms } = options;
+  const proof = { proof: oneHeader(request, 'dpop'), method: request.method, path: request.path };
+  const asked = async (): Promise<Parameters<Route['handle']>[0]> => ({
+    rooms,
+    proof,
+    query: parse(definition.query ?? nothing, request.query, 'query'),
+    body: definition.body && parse(definition.body, await readJson(request, response), 'body'),
+  });
+  switch (definition.permission) {
+    case 'public':
+      return definition.handle(await asked(), caller);
+    case 'operator':
+      if (!options.metricsAllowed(caller.sourceAddress)) throw notForStrangers();
+      return definition.handle(await asked(), caller);
+    case 'session':
+    case 'admin':
+    case 'admin-or-auditor': {
+      const signedIn = await openSession(rooms, { ...proof, token: tokenOf(request) }, caller);
+      await requireRole(rooms, definition.permission, definition.path, signedIn);
+      return definition.handle(await asked(), signedIn);
+    }
+  }
+}
+
+const nothing = z.strictObject({});
+
+function notForStrangers(): CodedError {
+  return new CodedError('http.not_permitted', 'Your address may not read this.', {
+    next: 'Ask from an address that `metrics.allow` in the configuration names.',
+  });
+}
+
+function parse(schema: z.ZodType, value: unknown, where: string): unknown {
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.slice(0, 8).map((issue) => {
+    const path = [where, ...issue.path.map(String)].join('.');
+    return printable(`${path}: ${issue.message}`, 200);
+  });
+  throw new CodedError(
+    'http.bad_request',
+    `The request does not have the right shape: ${problems.join('; ')}.`,
+    {
+      next: 'See /v1/openapi.json for what this route takes.',
+    },
+  );
+}
+
+function tokenOf(request: Request): string {
+  const header = oneHeader(request, 'authorization');
+  const token = /^DPoP ([A-Za-z0-9_-]{1,128})$/i.exec(header ?? '')?.[1];
+  if (token !== undefined) return token;
+  throw new CodedError('http.unauthenticated', 'This needs a session: `Authorization: DPoP …`.', {
+    next: 'Log in with `sallyport login`.',
+  });
+}
+
+/** A header that came exactly once: node joins repeated ones with a comma. */
+function oneHeader(request: IncomingMessage, name: string): string | undefined {
+  const values = request.headersDistinct[name];
+  return values?.length === 1 ? values[0] : undefined;
+}
+
+function callerOf(request: Request, requestId: string): Caller {
+  const address = request.socket.remoteAddress ?? '';
+  const userAgent = oneHeader(request, 'user-agent');
+  return {
+    requestId,
+    sourceAddress: address.startsWith('::ffff:') ? address.slice(7) : address,
+    ...(userAgent === undefined ? {} : { userAgent: printable(userAgent, 200) }),
+  };
+}
+
+async function send(response: Response, request: Request, definition: Route, answer: Answer): Promise<void> {
+  if (answer === 'nothing') {
+    response.status(204).end();
+    return;
+  }
+  if (!('bytes' in answer)) {
+    const body = Buffer.from(JSON.stringify(answer.json));
+    response.writeHead(answer.status ?? definition.answers.status, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': body.length,
+    });
+    response.end(body);
+    return;
+  }
+  await sendBytes(response, request, answer);
+}
+
+async function sendBytes(response: Response, request: Request, answer: BytesAnswer): Promise<void> {
+  response.setHeader('Content-Type', answer.contentType);
+  if (answer.fileName !== undefined)
+    response.setHeader('Content-Disposition', `attachment; filename="${answer.fileName}"`);
+  if (answer.etag !== undefined) {
+    response.setHeader('ETag', answer.etag);
+    response.setHeader('Cache-Control', 'no-cache');
+    const known = (request.headers['if-none-match'] ?? '')
+      .split(',')
+      .map((tag) => tag.trim().replace(/^W\//, ''));
+    if (known.includes(answer.etag) || known.includes('*')) {
+      response.status(304).end();
+      return;
+    }
+  }
+  if (Buffer.isBuffer(answer.bytes)) {
+    response.setHeader('Content-Length', answer.bytes.length);
+    response.end(answer.bytes);
+    return;
+  }
+  await pipeline(answer.bytes, response);
+}
+
+const parseBody = express.json({
+  limit: maxBodyBytes,
+  strict: true,
+  // A small compressed body could become a large one, and no client of ours compresses.
+  inflate: false,
+  type: () => true,
+  verify: (_request, _response, bytes) => {
+    // Otherwise every wrong byte would become the same replacement character.
+    if (!isUtf8(bytes)) throw unsupportedMediaType();
+  },
+});
+
+/** The parsed body; undefined when there is none. @throws CodedError `http.unsupported_media_type`, and what `bodyError` reads */
+function readJson(request: Request, response: Response): Promise<unknown> {
+  const contentType = request.headers['content-type'] ?? '';
+  const type = contentType.split(';')[0]?.trim().toLowerCase();
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(contentType)?.[1]?.toLowerCase();
+  if (type !== 'application/json' || (charset !== undefined && charset !== 'utf-8')) {
+    return Promise.reject(unsupportedMediaType());
+  }
+  return new Promise((resolve, reject) => {
+    parseBody(request, response, (error?: unknown) => {
+      if (error === undefined) resolve(request.body);
+      else reject(error instanceof Error ? error : new Error('the body cannot be read'));
+    });
+  });
+}
+
+function unsupportedMediaType(): CodedError {
+  return new CodedError('http.unsupported_media_type', 'The body must be plain UTF-8 JSON.', {
+    next: 'Send Content-Type: application/json, without compression.',
+  });
+}
+
+function methodNotAllowed(methods: readonly Route['method'][]): RequestHandler {
+  const allowed = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+  return (_request, response, next) => {
+    // RFC 9110 section 15.5.6: a 405 says what the path takes.
+    response.setHeader('Allow', allowed.join(', '));
+    next(
+      new CodedError('http.method_not_allowed', 'This path does not take this method.', {
+        next: `It takes ${allowed.join(', ')}; see /v1/openapi.json.`,
+      }),
+    );
+  };
+}
+
+const notFound: RequestHandler = (_request, _response, next) => {
+  next(new CodedError('http.not_found', 'There is nothing at this path.', { next: 'See /v1/openapi.json.' }));
+};
+
+function errorHandler({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
+  return (thrown: unknown, request, response, _next) => {
+    const requestId = String(response.getHeader('X-Request-Id'));
+    const problem = problemOf(bodyError(thrown) ?? thrown, requestId);
+    response.locals['code'] = problem.code;
+    const told = { requestId, path: request.path.slice(0, 200), code: problem.code, status: problem.status };
+    if (response.destroyed) log.info(told, 'the client went away');
+    else if (problem.status >= 500) log.error({ ...told, err: thrown }, 'request failed');
+    else log.info(told, 'request refused');
+    if (response.headersSent || response.destroyed) {
+      // A stream broke half-way: cut it off, so that the reader cannot take a part for the whole.
+      response.destroy();
+      return;
+    }
+    const retryAfter = retryAfterSeconds(problem);
+    if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'DPoP algs="ES256 EdDSA"');
+    // The rest of a refused body is not read: the connection goes with the answer.
+    if (!request.complete) response.setHeader('Connection', 'close');
+    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  };
+}
+
+/** What express's body parser throws, as ours. */
+function bodyError(thrown: unknown): CodedError | undefined {
+  const type = thrown instanceof Error && 'type' in thrown ? String(thrown.type) : undefined;
+  switch (type) {
+    case undefined:
+      return undefined;
+    case 'entity.too.large':
+      return new CodedError('http.too_large', `The body is larger than ${maxBodyBytes} bytes.`, {
+        next: 'Send less.',
+      });
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+    case 'entity.verify.failed':
+      return unsupportedMediaType();
+    default:
+      return new CodedError('http.bad_request', 'The body is not complete and valid JSON.', {
+        next: 'See /v1/openapi.json.',
+      });
+  }
+}

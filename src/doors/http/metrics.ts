@@ -1,0 +1,82 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Rooms } from '../../broker/index.ts';
+
+/** What Prometheus reads at /metrics. */
+export interface Metrics {
+  readonly contentType: string;
+  /** Counts one answered request by route and outcome. */
+  observeRequest(route: string, status: number, code: string | undefined, seconds: number): void;
+  /** For the flows of the broker. */
+  readonly counters: Rooms['counters'];
+  observeDirectory(directory: string, operation: string, outcome: string, seconds: number): void;
+  render(rooms: Rooms): Promise<string>;
+}
+
+/** A registry of its own, so that two brokers in one process do not meet. */
+export function createMetrics(): Metrics {
+  const registers = [new Registry()];
+  const [registry = new Registry()] = registers;
+  collectDefaultMetrics({ register: registry });
+  const requests = new Histogram({
+    name: 'sallyport_http_request_seconds',
+    help: 'Requests by route and status.',
+    labelNames: ['route', 'status'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers,
+  });
+  const refused = new Counter({
+    name: 'sallyport_refused_total',
+    help: 'Requests refused, by route and code.',
+    labelNames: ['route', 'code'],
+    registers,
+  });
+  const issued = new Counter({
+    name: 'sallyport_ssh_certificates_issued_total',
+    help: 'SSH user certificates released, by profile.',
+    labelNames: ['profile'],
+    registers,
+  });
+  const revoked = new Counter({
+    name: 'sallyport_credentials_revoked_total',
+    help: 'Live credentials that a revocation hit.',
+    registers,
+  });
+  const directorySeconds = new Histogram({
+    name: 'sallyport_directory_seconds',
+    help: 'Answers of directories, by directory, operation and outcome.',
+    labelNames: ['directory', 'operation', 'outcome'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers,
+  });
+  const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
+    new Gauge({ name, help, labelNames, registers });
+  const directoryUp = gauge('sallyport_directory_up', '1 up, 0 down, -1 not asked yet.', ['directory']);
+  const logSize = gauge('sallyport_log_entries', 'Entries in the accounting log.');
+  const krlAge = gauge('sallyport_krl_age_seconds', 'Time since the list in force was published.');
+  const krlVersion = gauge('sallyport_krl_version', 'Version of the list in force.');
+  const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
+
+  return {
+    contentType: registry.contentType,
+    observeRequest(route, status, code, seconds) {
+      requests.observe({ route, status: String(status) }, seconds);
+      if (code !== undefined) refused.inc({ route, code });
+    },
+    counters: { issued: (profile) => issued.inc({ profile }), revoked: (count) => revoked.inc(count) },
+    observeDirectory: (directory, operation, outcome, seconds) =>
+      directorySeconds.observe({ directory, operation, outcome }, seconds),
+    async render(rooms) {
+      for (const { directory, state } of rooms.identity.health()) {
+        directoryUp.set({ directory }, { up: 1, down: 0, unknown: -1 }[state]);
+      }
+      logSize.set(Number((await rooms.store.logHead()).size));
+      const krl = rooms.krl.current;
+      if (krl !== undefined) {
+        krlAge.set(Math.max(0, (rooms.clock.nowMs() - krl.publishedMs) / 1000));
+        krlVersion.set(Number(krl.version));
+        krlBytes.set(krl.bytes.length);
+      }
+      return registry.metrics();
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { Credential, Explanation, LoggedIn, Publication, StoredEntry } from '../../broker/index.ts';
+
+const at = (timeMs: number): string => new Date(timeMs).toISOString();
+const atSeconds = (seconds: bigint): string => at(Number(seconds) * 1000);
+
+type Person = LoggedIn['person'];
+
+/** What JSON shows of things: times as RFC 3339, 64-bit numbers as decimal strings. */
+export function viewPerson({ id, login, directory, displayName }: Person): object {
+  return { id, login, directory, ...(displayName === undefined ? {} : { displayName }) };
+}
+
+export function viewCredential(credential: Credential, nowMs: number): object {
+  const { revokedMs, revokedReason } = credential;
+  const expired = Number(credential.validBefore) * 1000 <= nowMs;
+  return {
+    serial: String(credential.serial),
+    keyId: credential.keyId,
+    caFingerprint: credential.caFingerprint,
+    person: { id: credential.personId, login: credential.login },
+    profile: credential.profile,
+    keyType: credential.keyType,
+    keyFingerprint: credential.keyFingerprint,
+    principals: credential.principals,
+    validAfter: atSeconds(credential.validAfter),
+    validBefore: atSeconds(credential.validBefore),
+    issuedAt: at(credential.issuedMs),
+    state: revokedMs !== undefined ? 'revoked' : expired ? 'expired' : 'live',
+    ...(revokedMs === undefined ? {} : { revokedAt: at(revokedMs), revokedReason }),
+  };
+}
+
+export function viewPublication({ version, sha256, bytes, publishedMs }: Publication): object {
+  return { version: String(version), sha256, sizeBytes: bytes.length, publishedAt: at(publishedMs) };
+}
+
+export function viewExplanation({ person, decision }: Explanation): object {
+  const base = {
+    person: person === undefined ? null : viewPerson(person),
+    outcome: decision.outcome,
+    steps: decision.steps,
+  };
+  if (decision.outcome === 'refused') {
+    return { ...base, refusals: decision.refusals.map(({ code, message }) => ({ code, message })) };
+  }
+  const { profile, rule, principals, validAfter, validBefore, criticalOptions, extensions } = decision.grant;
+  return {
+    ...base,
+    grant: {
+      profile,
+      rule,
+      principals,
+      validAfter: atSeconds(validAfter),
+      validBefore: atSeconds(validBefore),
+      criticalOptions: Object.fromEntries(criticalOptions),
+      extensions: Object.fromEntries(extensions),
+    },
+  };
+}
+
+/** An entry with the clear values of its commitments that are still held. */
+export function viewEntry({ index, bytes, openings }: StoredEntry): object {
+  const held =
+    openings === undefined ? null : (JSON.parse(openings) as Record<string, { readonly value: string }>);
+  return {
+    index: String(index),
+    entry: JSON.parse(bytes.toString('utf8')) as unknown,
+    openings: held && Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value])),
+  };
+}

@@ -1,0 +1,14 @@
+/**
+ * keys: the private keys of the house behind one Signer: made, sealed in files, opened, used. It never logs, exports or
+ * returns a private key, and knows nothing of certificates: format rooms wrap its raw signatures.
+ */
+export { generatePrivateKey, keyAlgorithms, type KeyAlgorithm } from './generate.ts';
+export { createKeyFile, openKeyFile, type KeyPurpose } from './key-file.ts';
+export {
+  checkPrivateFolder,
+  createPrivateFile,
+  readPrivateFile,
+  readTrustedFile,
+  syncFolder,
+} from './private-file.ts';
+export { createSigner, type SignatureAlgorithm, type Signer } from './signer.ts';

@@ -1,0 +1,237 @@
+import { dirname, resolve } from 'node:path';
+import { isUtf8 } from 'node:buffer';
+import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import { z } from 'zod';
+import { parseOrigin } from '../accounting/index.ts';
+import { CodedError, isCodedError, printable } from '../kernel/index.ts';
+import { readTrustedFile } from '../keys/index.ts';
+import { isNetwork } from './address-filter.ts';
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens');
+const path = z.string().min(1).max(4096);
+const text = z.string().min(1).max(1024);
+const texts = z.array(text).max(64);
+const milliseconds = z.number().int();
+const duration = z
+  .string()
+  .regex(/^\d{1,4}[smhd]$/, 'a duration such as 30m or 12h')
+  .transform(
+    (value) =>
+      Number(value.slice(0, -1)) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[value.slice(-1)] ?? 0) * 1000,
+  );
+const sessionLifetime = duration.refine(
+  (lifetimeMs) => lifetimeMs >= 300_000 && lifetimeMs <= 86_400_000,
+  'between 5m and 24h',
+);
+const logOrigin = z.string().refine((name) => {
+  try {
+    return parseOrigin(name) !== '';
+  } catch (error) {
+    if (isCodedError(error, 'accounting.bad_origin')) return false;
+    throw error;
+  }
+}, '1 to 200 letters, digits and . _ : / -, e.g. broker.example.com/accounting/1');
+const network = z.string().refine(isNetwork, 'an address or a network, e.g. 10.0.0.0/8 or ::1/128');
+
+const connection = {
+  tls: z.enum(['starttls', 'none-i-accept-clear-text-passwords']).optional(),
+  'ca-file': path.optional(),
+  service: z.strictObject({ dn: text, 'password-file': path }).optional(),
+  'connect-timeout-ms': milliseconds.optional(),
+  'request-timeout-ms': milliseconds.optional(),
+  'max-connections': z.number().int().optional(),
+  'max-waiting': z.number().int().optional(),
+  attributes: texts.optional(),
+  'user-filter': text.optional(),
+};
+
+const directory = z.discriminatedUnion('kind', [
+  z.strictObject({ name, kind: z.literal('built-in'), file: path }),
+  z.strictObject({
+    name,
+    kind: z.literal('ldap'),
+    servers: texts.min(1),
+    people: texts.min(1),
+    groups: texts.default([]),
+    ...connection,
+    'login-attribute': text.optional(),
+    'login-form': z.enum(['name', 'mail']).optional(),
+    'id-attribute': text.optional(),
+    'display-name-attribute': text.optional(),
+    'dn-template': text.optional(),
+    'group-styles': z.array(z.enum(['member', 'uniqueMember', 'memberUid'])).optional(),
+    'group-filter': text.optional(),
+    'nested-groups': z.boolean().optional(),
+    'max-group-depth': z.number().int().optional(),
+    'max-groups': z.number().int().optional(),
+    'password-policy-dn': text.optional(),
+  }),
+  z.strictObject({
+    name,
+    kind: z.literal('active-directory'),
+    domain: text,
+    'netbios-name': text.optional(),
+    'upn-suffixes': texts.optional(),
+    servers: texts.optional(),
+    'dns-servers': texts.optional(),
+    people: texts.optional(),
+    ...connection,
+  }),
+]);
+
+const origin = z
+  .string()
+  .regex(/^https:\/\/[^/?#\s]+$/, 'scheme, host and port only, e.g. https://broker.example.com:8443');
+
+const passphrase = z.union([
+  z.strictObject({ file: path }),
+  z.strictObject({ environment: z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/) }),
+  z.strictObject({ prompt: z.literal(true) }),
+]);
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  listen: z
+    .string()
+    .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, 'an address and a port, e.g. 127.0.0.1:8443')
+    .refine((listen) => !(Number(listen.slice(listen.lastIndexOf(':') + 1)) > 65_535), 'a port up to 65535'),
+  origins: z.array(origin).min(1).max(64),
+  tls: z.strictObject({ certificate: path, key: path }),
+  data: path,
+  policy: path,
+  keys: z.strictObject({ folder: path, passphrase }),
+  log: z.strictObject({
+    origin: logOrigin,
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  }),
+  sessions: z
+    .strictObject({ lifetime: sessionLifetime.default(12 * 3_600_000) })
+    .default({ lifetime: 12 * 3_600_000 }),
+  limits: z
+    .strictObject({ 'certificates-per-hour': z.number().int().min(1).max(1_000_000_000).default(600) })
+    .default({ 'certificates-per-hour': 600 }),
+  metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
+  directories: z.array(directory).min(1).max(16).superRefine(namesDiffer),
+});
+
+function namesDiffer(directories: readonly { readonly name: string }[], context: z.RefinementCtx): void {
+  const seen = new Set<string>();
+  for (const [nth, { name: taken }] of directories.entries()) {
+    if (seen.has(taken))
+      context.addIssue({
+        code: 'custom',
+        path: [nth, 'name'],
+        message: `a second directory called ${taken}`,
+      });
+    seen.add(taken);
+  }
+}
+
+/** The configuration file, checked, with every path made absolute against the file's own folder. */
+export type Config = z.output<typeof schema>;
+export type DirectoryConfig = Config['directories'][number];
+
+/**
+ * Reads and checks a configuration file; every mistake is named with file, line and column, all at once.
+ * @throws CodedError `main.unreadable_config`, `main.invalid_config`
+ */
+export function loadConfig(file: string): Config {
+  const source = readSource(file);
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
+  };
+  // A tag that means nothing here is a warning to the library, and a mistake to us.
+  const faults = [...document.errors, ...document.warnings].map(
+    ({ pos, message }) => `${at(pos[0])}: ${message.split('\n')[0] ?? ''}`,
+  );
+  visit(document, {
+    Alias: (_key, { range, source: name }) => {
+      faults.push(`${at(range?.[0] ?? 0)}: *${name}: anchors and aliases are not used here; write it out`);
+    },
+  });
+  if (faults.length > 0) throw invalid(faults);
+  const parsed = schema.safeParse(document.toJS());
+  if (!parsed.success) {
+    throw invalid(
+      parsed.error.issues.map((issue) => {
+        const field = issue.path.map(String).join('.');
+        const extra = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+        const where = at(
+          offsetOf(document, [...issue.path.map(asKey), ...(extra === undefined ? [] : [extra])]),
+        );
+        return `${where}: ${field === '' ? '' : `${field}: `}${issue.message}`;
+      }),
+    );
+  }
+  return absolute(parsed.data, dirname(resolve(file)));
+}
+
+function asKey(part: PropertyKey): string | number {
+  return typeof part === 'number' ? part : String(part);
+}
+
+function readSource(file: string): string {
+  try {
+    const bytes = readTrustedFile(file, 'The configuration');
+    if (!isUtf8(bytes)) throw new Error('it is not UTF-8');
+    return bytes.toString('utf8');
+  } catch (error) {
+    if (isCodedError(error, 'keys.loose_permissions')) throw error;
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new CodedError('main.unreadable_config', `The configuration ${file} cannot be read (${why}).`, {
+      next: 'Check the path, or make one with `sallyport init DIR`.',
+      cause: error,
+    });
+  }
+}
+
+/** Where in the text the value (or, for an unknown key, the key) at a path begins; the nearest parent that exists otherwise. */
+function offsetOf(document: Document, path: readonly (string | number)[]): number {
+  let offset = 0;
+  for (let depth = 1; depth <= path.length; depth += 1) {
+    const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
+    const key = path[depth - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === key);
+      if (isScalar(pair?.key) && pair.key.range) offset = pair.key.range[0];
+    }
+    const node = document.getIn(path.slice(0, depth), true);
+    if (typeof key === 'number' && isNode(node) && node.range) offset = node.range[0];
+  }
+  return offset;
+}
+
+function invalid(problems: readonly string[]): CodedError {
+  const shown = problems.slice(0, 20).map((problem) => printable(problem, 300));
+  return new CodedError('main.invalid_config', `The configuration is not valid:\n  ${shown.join('\n  ')}`, {
+    next: 'Correct these lines; docs/operations/configuration.md describes every field.',
+  });
+}
+
+function absolute(config: Config, folder: string): Config {
+  const full = (relative: string): string => resolve(folder, relative);
+  const { passphrase: source } = config.keys;
+  return {
+    ...config,
+    tls: { certificate: full(config.tls.certificate), key: full(config.tls.key) },
+    data: full(config.data),
+    policy: full(config.policy),
+    keys: {
+      folder: full(config.keys.folder),
+      passphrase: 'file' in source ? { file: full(source.file) } : source,
+    },
+    directories: config.directories.map((entry) => {
+      if (entry.kind === 'built-in') return { ...entry, file: full(entry.file) };
+      return {
+        ...entry,
+        ...(entry['ca-file'] === undefined ? {} : { 'ca-file': full(entry['ca-file']) }),
+        ...(entry.service === undefined
+          ? {}
+          : { service: { ...entry.service, 'password-file': full(entry.service['password-file']) } }),
+      };
+    }),
+  };
+}

@@ -1,0 +1,49 @@
+import { verifierKey } from '../../accounting/index.ts';
+import type { OperatorIo, Outcome } from '../../doors/cli/index.ts';
+import { createDpopVerifier, createIdentity, listPeople, type Directory } from '../../identity/index.ts';
+import { systemClock } from '../../kernel/index.ts';
+import { attributesUsed } from '../../policy/index.ts';
+import { loadPolicy, loadTls, openKeys } from '../broker.ts';
+import { loadConfig } from '../config.ts';
+import { createDirectory } from '../directories.ts';
+import { readPassphrase } from '../passphrase.ts';
+
+/** Reads everything that `serve` would read, opens no port and changes nothing. */
+export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome> {
+  const config = loadConfig(file);
+  const policy = loadPolicy(config);
+  loadTls(config);
+  createDpopVerifier({ origins: config.origins, clock: systemClock });
+  const directories: Directory[] = config.directories.map((directory) =>
+    createDirectory(directory, {
+      clock: systemClock,
+      policyAttributes: [...attributesUsed(policy)],
+      observe: () => undefined,
+    }),
+  );
+  for (const directory of config.directories) {
+    if (directory.kind === 'built-in') await listPeople(directory.file);
+  }
+  const identity = createIdentity({ directories });
+  await identity.close();
+  const keys = await openKeys(
+    config,
+    await readPassphrase(config.keys.passphrase, process.env, (question) => io.askSecret(question)),
+  );
+  verifierKey(config.log.origin, keys.log.publicKey);
+  const profiles = policy.profiles.map(({ name }) => name);
+  return {
+    value: {
+      valid: true,
+      directories: [...identity.directories],
+      profiles,
+      policyVersion: policy.policyVersion,
+    },
+    lines: [
+      `${file} is valid`,
+      `  directories  ${identity.directories.join(', ')}`,
+      `  profiles     ${profiles.join(', ')}`,
+      `  policy       ${policy.policyVersion.slice(0, 16)}…`,
+    ],
+  };
+}

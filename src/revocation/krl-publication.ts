@@ -1,0 +1,124 @@
+import { CodedError, krlNamespace, sha256, type SshBlob } from '../kernel/index.ts';
+import type { Signer } from '../keys/index.ts';
+import {
+  encodeKrl,
+  encodeSignature,
+  encodeSshsig,
+  encodeSshsigToBeSigned,
+  parseKrl,
+  publicKeyFromKeyObject,
+  serialRuns,
+} from '../ssh/index.ts';
+
+/** How long an expired certificate stays in the list: hosts whose clock is behind still refuse it. */
+export const expiredMarginSeconds = 24n * 3600n;
+
+/** Everything that is no longer good and not yet forgotten. */
+export interface RevokedSet {
+  readonly caKey: SshBlob;
+  /** Ascending, of this CA. */
+  readonly serials: BigUint64Array;
+  readonly keyIds: readonly string[];
+  /** `SHA256:…` of plain keys. */
+  readonly keyFingerprints: readonly string[];
+}
+
+/** A list that was read back by our own parser and found to say exactly what it should. */
+export interface SignedKrl {
+  readonly bytes: Buffer;
+  /** Armoured SSHSIG over `bytes`. */
+  readonly signature: string;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/**
+ * Builds, reads back and signs the list. An empty set gives a list that revokes nothing, never an empty file: sshd takes
+ * zero bytes for "nothing is revoked" and a broken file for "nobody may log in".
+ * @throws CodedError `revocation.bad_list` when the list does not read back as it was meant: nothing may be published then.
+ */
+export async function buildKrl(
+  set: RevokedSet,
+  version: bigint,
+  nowMs: number,
+  signer: Signer,
+): Promise<SignedKrl> {
+  const hashes = set.keyFingerprints.map((text) => Buffer.from(text.slice('SHA256:'.length), 'base64'));
+  const bytes = encodeKrl({
+    version,
+    generatedSeconds: BigInt(Math.floor(nowMs / 1000)),
+    comment: 'sallyport',
+    certificates: [{ caKey: set.caKey, serials: set.serials, keyIds: set.keyIds }],
+    keys: [],
+    sha256: hashes,
+  });
+  readBack(bytes, set, version, hashes);
+  const listKey = publicKeyFromKeyObject(signer.publicKey);
+  const raw = await signer.sign(encodeSshsigToBeSigned(krlNamespace, bytes));
+  return {
+    bytes,
+    signature: encodeSshsig(listKey, krlNamespace, encodeSignature(signer.algorithm, raw)),
+    sha256: sha256(bytes).toString('hex'),
+  };
+}
+
+/**
+ * Whether a list that was kept is still the one that was published: its bytes have the recorded hash, our parser reads them,
+ * and they speak of this CA in this version. A list that is not must never be served: sshd takes zero bytes for "nobody is revoked".
+ */
+export function isIntactKrl(
+  kept: { readonly bytes: Buffer; readonly sha256: string; readonly version: bigint },
+  caKey: SshBlob,
+): boolean {
+  if (sha256(kept.bytes).toString('hex') !== kept.sha256) return false;
+  try {
+    const krl = parseKrl(kept.bytes);
+    return (
+      krl.version === kept.version &&
+      krl.certificates.every((section) => section.caKey?.equals(caKey) === true)
+    );
+  } catch (error) {
+    if (error instanceof CodedError) return false;
+    throw error;
+  }
+}
+
+function readBack(bytes: Buffer, set: RevokedSet, version: bigint, hashes: readonly Buffer[]): void {
+  const krl = parseKrl(bytes);
+  if (krl.version !== version) throw bad('its version changed');
+  const [section, ...others] = krl.certificates;
+  const expected = serialRuns(set.serials);
+  const found = section?.serials ?? serialRuns([]);
+  if (others.length > 0 || (section !== undefined && !section.caKey?.equals(set.caKey)))
+    throw bad('it speaks of another CA');
+  if (!sameNumbers(found.firsts, expected.firsts) || !sameNumbers(found.lasts, expected.lasts))
+    throw bad('serials differ');
+  if (!sameSet(section?.keyIds ?? [], set.keyIds)) throw bad('key ids differ');
+  if (krl.keys.length > 0 || krl.sha1.length > 0) throw bad('it holds keys that nobody revoked');
+  const hex = (hash: Buffer): string => hash.toString('hex');
+  if (!sameSet(krl.sha256.map(hex), hashes.map(hex))) throw bad('key fingerprints differ');
+}
+
+function sameNumbers(a: BigUint64Array, b: BigUint64Array): boolean {
+  return (
+    a.length === b.length &&
+    Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(
+      Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+    )
+  );
+}
+
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  const [left, right] = [new Set(a), new Set(b)];
+  return left.size === right.size && a.every((value) => right.has(value));
+}
+
+function bad(why: string): CodedError {
+  return new CodedError(
+    'revocation.bad_list',
+    `The new revocation list was not published: read back, ${why}.`,
+    {
+      next: 'The previous list stays in force. This is a fault of the broker; tell its makers.',
+    },
+  );
+}

@@ -1,0 +1,223 @@
+import type { SQLInputValue } from 'node:sqlite';
+import type { Change, Credential, Guard, SerialBlock } from '../../broker/index.ts';
+import { CodedError } from '../../kernel/index.ts';
+import type { Statements } from './statements.ts';
+
+/** Writes the rows of one change, in the order of its fields, within the transaction that is open. */
+export type ApplyChange = (change: Change) => void;
+
+/** @throws CodedError `store.conflict` from the returned function when a guard or a claim fails: nothing may be committed then. */
+export function createApplyChange(statement: Statements): ApplyChange {
+  const run = (sql: string, ...values: SQLInputValue[]): number | bigint =>
+    statement(sql).run(...values).changes;
+
+  const bumpEpoch = (personId: string): void => {
+    run('UPDATE person SET epoch = epoch + 1 WHERE person_id = ?', personId);
+  };
+  const countRevocation = (): void => {
+    run('UPDATE revocation_count SET acts = acts + 1');
+  };
+
+  return (change) => {
+    if (change.guard !== undefined) checkGuard(statement, change.guard);
+    const { seenPerson: seen, newSession: session, lock, claim, revoke, publication } = change;
+    if (seen !== undefined) {
+      run(
+        `INSERT INTO person (person_id, directory, login, first_seen_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (person_id) DO UPDATE SET login = excluded.login WHERE login <> excluded.login`,
+        seen.personId,
+        seen.directory,
+        seen.login,
+        seen.atMs,
+      );
+    }
+    for (const row of change.throttle ?? []) {
+      run(
+        'INSERT INTO throttle VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state, forget_ms = excluded.forget_ms',
+        row.key,
+        JSON.stringify(row),
+        row.forgetMs,
+      );
+    }
+    if (session !== undefined) {
+      run('DELETE FROM session WHERE expires_ms <= ?', session.createdMs);
+      run('DELETE FROM throttle WHERE forget_ms <= ?', session.createdMs);
+      run(
+        'INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        session.tokenHash,
+        session.id,
+        session.personId,
+        session.login,
+        session.directory,
+        session.keyThumbprint,
+        session.createdMs,
+        session.expiresMs,
+      );
+    }
+    if (change.endSession !== undefined) run('DELETE FROM session WHERE token_hash = ?', change.endSession);
+    for (const personId of change.expel?.people ?? []) {
+      run('DELETE FROM session WHERE person_id = ?', personId);
+      run('UPDATE person SET expelled_ms = ? WHERE person_id = ?', change.expel?.atMs ?? 0, personId);
+      bumpEpoch(personId);
+    }
+    if (lock !== undefined) {
+      run(
+        'UPDATE person SET locked_ms = ?, lock_reason = ? WHERE person_id = ?',
+        lock.atMs,
+        lock.reason,
+        lock.personId,
+      );
+      bumpEpoch(lock.personId);
+    }
+    if (change.unlock !== undefined) {
+      run('UPDATE person SET locked_ms = NULL, lock_reason = NULL WHERE person_id = ?', change.unlock);
+    }
+    if (change.voidDecisions === true) run('UPDATE person SET epoch = epoch + 1');
+    if (change.credential !== undefined) insertCredential(run, change.credential);
+    if (claim !== undefined) {
+      for (const name of claim.principals) {
+        const inserted = run(
+          'INSERT INTO principal VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING',
+          name,
+          claim.personId,
+          claim.atMs,
+        );
+        if (inserted === 0 || inserted === 0n) checkOwner(statement, name, claim.personId);
+      }
+    }
+    if (change.releasePrincipal !== undefined)
+      run('DELETE FROM principal WHERE name = ?', change.releasePrincipal);
+    if (revoke !== undefined) {
+      for (const { caFingerprint, serial } of revoke.credentials) {
+        run(
+          `UPDATE credential SET revoked_ms = ?, revoked_reason = ?
+           WHERE ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND serial = ? AND revoked_ms IS NULL`,
+          revoke.atMs,
+          revoke.reason,
+          caFingerprint,
+          serial,
+        );
+      }
+    }
+    if (change.revokeKey !== undefined) {
+      const { fingerprint, revokedMs, reason } = change.revokeKey;
+      run(
+        'INSERT INTO revoked_key VALUES (?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING',
+        fingerprint,
+        revokedMs,
+        reason,
+      );
+    }
+    for (const { caFingerprint, keyId, validBefore } of change.revokeKeyIds ?? []) {
+      run(
+        `INSERT INTO revoked_key_id VALUES (?, ?, ?)
+         ON CONFLICT (ca_fp, key_id) DO UPDATE SET valid_before = max(valid_before, excluded.valid_before)`,
+        caFingerprint,
+        keyId,
+        validBefore,
+      );
+    }
+    if (revoke !== undefined || change.revokeKey !== undefined || change.revokeKeyIds !== undefined)
+      countRevocation();
+    if (publication !== undefined) {
+      const { kind, version, publishedMs, bytes, signature, sha256, revocations } = publication;
+      const written = run(
+        `INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+         version = excluded.version, published_ms = excluded.published_ms, bytes = excluded.bytes,
+         signature = excluded.signature, sha256 = excluded.sha256, revocations = excluded.revocations
+         WHERE excluded.version > publication.version`,
+        kind,
+        version,
+        publishedMs,
+        bytes,
+        signature,
+        sha256,
+        revocations,
+      );
+      if (written === 0 || written === 0n)
+        throw conflict(`A list as new as version ${version} is out already.`);
+    }
+    for (const block of change.returnedSerials ?? []) {
+      const returned = run(
+        'UPDATE ca SET next_serial = ? WHERE fingerprint = ? AND next_serial = ?',
+        block.first,
+        block.caFingerprint,
+        block.last + 1n,
+      );
+      if (returned === 1n || returned === 1) settle(statement, block);
+    }
+    if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
+    for (const block of change.settledSerials ?? []) settle(statement, block);
+  };
+}
+
+/** Takes first..last out of the blocks that are reserved; what is left of a block on either side stays. */
+function settle(statement: Statements, { caFingerprint, first, last }: SerialBlock): void {
+  const overlapping = statement(
+    `SELECT b.ca_id, b.first, b.last FROM serial_block b JOIN ca ON ca.id = b.ca_id
+     WHERE ca.fingerprint = ? AND b.first <= ? AND b.last >= ?`,
+  ).all(caFingerprint, last, first) as { ca_id: bigint; first: bigint; last: bigint }[];
+  const insert = statement('INSERT INTO serial_block VALUES (?, ?, ?)');
+  for (const block of overlapping) {
+    statement('DELETE FROM serial_block WHERE ca_id = ? AND first = ?').run(block.ca_id, block.first);
+    if (block.first < first) insert.run(block.ca_id, block.first, first - 1n);
+    if (last < block.last) insert.run(block.ca_id, last + 1n, block.last);
+  }
+}
+
+function insertCredential(
+  run: (sql: string, ...values: SQLInputValue[]) => unknown,
+  credential: Credential,
+): void {
+  run(
+    `INSERT INTO credential (ca_id, serial, key_id, person_id, login, profile, key_type, key_fp, principals, valid_after, valid_before, issued_ms)
+     VALUES ((SELECT id FROM ca WHERE fingerprint = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    credential.caFingerprint,
+    credential.serial,
+    credential.keyId,
+    credential.personId,
+    credential.login,
+    credential.profile,
+    credential.keyType,
+    credential.keyFingerprint,
+    JSON.stringify(credential.principals),
+    credential.validAfter,
+    credential.validBefore,
+    credential.issuedMs,
+  );
+}
+
+/** All that a guard asks, in one look. */
+const guardQuery = `SELECT
+  (SELECT epoch FROM person WHERE person_id = ?1 AND locked_ms IS NULL) AS epoch,
+  EXISTS (SELECT 1 FROM session WHERE token_hash = ?2) AS has_session,
+  EXISTS (SELECT 1 FROM revoked_key WHERE fingerprint = ?3) AS is_revoked`;
+
+function checkGuard(statement: Statements, { person, sessionHash, keyFingerprint }: Guard): void {
+  const row = statement(guardQuery).get(
+    person?.personId ?? null,
+    sessionHash ?? null,
+    keyFingerprint ?? null,
+  );
+  if (person !== undefined && row?.['epoch'] !== BigInt(person.epoch)) {
+    throw conflict('The person was revoked or locked while the request was under way.');
+  }
+  if (sessionHash !== undefined && row?.['has_session'] !== 1n) {
+    throw conflict('The session was ended while the request was under way.');
+  }
+  if (keyFingerprint !== undefined && row?.['is_revoked'] !== 0n) {
+    throw conflict('The key was revoked while the request was under way.');
+  }
+}
+
+function checkOwner(statement: Statements, name: string, personId: string): void {
+  const row = statement('SELECT person_id FROM principal WHERE name = ?').get(name);
+  if (row?.['person_id'] !== personId)
+    throw conflict(`The principal ${name} came to belong to somebody else.`);
+}
+
+function conflict(why: string): CodedError {
+  return new CodedError('store.conflict', why, {
+    next: 'Ask again; if the refusal stays, ask your administrator.',
+  });
+}

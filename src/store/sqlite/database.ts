@@ -1,0 +1,95 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { CodedError } from '../../kernel/index.ts';
+import { first } from '../migrations/001-first.ts';
+
+const migrations = [first];
+
+export interface OpenDatabases {
+  /** The one connection that writes. */
+  readonly writer: DatabaseSync;
+  /** Sees only what is committed. */
+  readonly reader: DatabaseSync;
+  readonly close: () => void;
+}
+
+/**
+ * Opens `folder/sallyport.db`, bringing it to the current schema. A second process on the same folder is refused: an open
+ * exclusive transaction on a file beside it is the lock, and the operating system releases it when the process dies.
+ * @throws CodedError `store.in_use`, `store.newer_schema`, `store.unavailable`
+ */
+export function openDatabases(folder: string): OpenDatabases {
+  const open: DatabaseSync[] = [];
+  const opened = (database: DatabaseSync): DatabaseSync => {
+    open.unshift(database);
+    return database;
+  };
+  const close = (): void => {
+    for (const database of open.splice(0)) database.close();
+  };
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    holdLock(opened(lockFile(folder)), folder);
+    const file = join(folder, 'sallyport.db');
+    const writer = opened(new DatabaseSync(file));
+    // SQLite gives the files beside it the same mode.
+    chmodSync(file, 0o600);
+    const mode = writer.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
+    if (mode !== 'wal') throw new Error(`this file system does not take a write-ahead log (${String(mode)})`);
+    // FULL: a commit is on disk when it returns. A revocation lost to a power cut would fail open.
+    writer.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000');
+    migrate(writer);
+    const reader = opened(new DatabaseSync(file));
+    reader.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 2000');
+    return { writer, reader, close };
+  } catch (error) {
+    close();
+    if (error instanceof CodedError) throw error;
+    throw unavailable(error, `The database in ${folder} cannot be opened`);
+  }
+}
+
+/** What SQLite said, as a fault that a person can act on. */
+export function unavailable(error: unknown, what: string): CodedError {
+  const why = error instanceof Error ? error.message : 'unknown fault';
+  return new CodedError('store.unavailable', `${what}: ${why}.`, {
+    next: 'Check free space, permissions and the disk of the data folder; nothing was recorded and nothing was released.',
+    cause: error,
+  });
+}
+
+function lockFile(folder: string): DatabaseSync {
+  const file = join(folder, 'sallyport.lock');
+  const lock = new DatabaseSync(file);
+  chmodSync(file, 0o600);
+  return lock;
+}
+
+function holdLock(lock: DatabaseSync, folder: string): void {
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+  } catch (error) {
+    if (!(error instanceof Error) || !/locked|busy/i.test(error.message)) throw error;
+    throw new CodedError('store.in_use', `Another broker is running on this data folder (${folder}).`, {
+      next: 'Stop it first, or give this one a data folder of its own.',
+      cause: error,
+    });
+  }
+}
+
+function migrate(database: DatabaseSync): void {
+  const row = database.prepare('PRAGMA user_version').get() as { user_version: number };
+  if (row.user_version > migrations.length) {
+    throw new CodedError(
+      'store.newer_schema',
+      `The database has schema ${row.user_version}; this version knows ${migrations.length}.`,
+      {
+        next: 'Run the version of Sallyport that wrote it, or a newer one.',
+      },
+    );
+  }
+  for (let version = row.user_version; version < migrations.length; version += 1) {
+    database.exec(`BEGIN IMMEDIATE; ${migrations[version]}; PRAGMA user_version = ${version + 1}; COMMIT`);
+  }
+}

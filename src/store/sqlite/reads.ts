@@ -1,0 +1,172 @@
+import type { SQLInputValue } from 'node:sqlite';
+import type { CredentialTarget, Publication, Reads, RevokedKeyId } from '../../broker/index.ts';
+import type { ThrottleRow } from '../../identity/index.ts';
+import type { KeyId } from '../../kernel/index.ts';
+import { createLogSearch } from './log-search.ts';
+import { blob, toCredential, toPersonState, toRevokedKey, toStoredEntry, type Row } from './rows.ts';
+import { createPointReads } from './point-reads.ts';
+import type { Statements } from './statements.ts';
+
+const credentialColumns = `c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id`;
+const entryColumns = `e.idx, e.leaf_hash, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx`;
+const entriesPerPage = 256;
+
+/** Brings what is built behind the rows to their end, before a question that needs it. */
+export interface CatchUp {
+  log(): Promise<void>;
+  credentials(): Promise<void>;
+}
+
+/** The questions of the broker over one connection. */
+export function createReads(statement: Statements, catchUp: CatchUp): Reads {
+  const point = createPointReads(statement);
+  const all = (sql: string, ...values: SQLInputValue[]): Row[] => statement(sql).all(...values);
+  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values);
+  const searchLog = createLogSearch(all, entryColumns);
+
+  return {
+    session: async (tokenHash) => point.session(tokenHash),
+    person: async (personId) => point.person(personId),
+    principalOwners: async (principals) => point.principalOwners(principals),
+    revokedKey: async (fingerprint) => point.revokedKey(fingerprint),
+    async sessionsOf(personId, nowMs) {
+      return Number(
+        one('SELECT count(*) AS n FROM session WHERE person_id = ? AND expires_ms > ?', personId, nowMs)?.[
+          'n'
+        ],
+      );
+    },
+    async personsByLogin(login) {
+      return all('SELECT * FROM person WHERE login = ? COLLATE NOCASE', login).map(toPersonState);
+    },
+    async liveCredentials(target, nowMs) {
+      await catchUp.credentials();
+      const { where, values } = targetClause(target);
+      const sql = `SELECT ${credentialColumns} WHERE ${where} AND c.revoked_ms IS NULL AND c.valid_before > ? ORDER BY c.ca_id, c.serial`;
+      return all(sql, ...values, Math.floor(nowMs / 1000)).map(toCredential);
+    },
+    async everIssued(target) {
+      await catchUp.credentials();
+      const { where, values } = targetClause(target);
+      return (
+        one(`SELECT 1 FROM credential c JOIN ca ON ca.id = c.ca_id WHERE ${where} LIMIT 1`, ...values) !==
+        undefined
+      );
+    },
+    async credentials(query) {
+      const conditions = ['c.serial > ?'];
+      const values: SQLInputValue[] = [bounded(query.after)];
+      if (query.personId !== undefined) {
+        await catchUp.credentials();
+        const { where, values: named } = targetClause({ kind: 'person', personId: query.personId });
+        conditions.push(where);
+        values.push(...named);
+      }
+      if (query.live) {
+        conditions.push('c.revoked_ms IS NULL AND c.valid_before > ?');
+        values.push(Math.floor(query.nowMs / 1000));
+      }
+      const sql = `SELECT ${credentialColumns} WHERE ${conditions.join(' AND ')} ORDER BY c.serial LIMIT ?`;
+      return all(sql, ...values, query.limit).map(toCredential);
+    },
+    async revokedSerials(caFingerprint, notExpiredBeforeSeconds) {
+      const rows = all(
+        `SELECT c.serial FROM credential c JOIN ca ON ca.id = c.ca_id
+         WHERE ca.fingerprint = ? AND c.revoked_ms IS NOT NULL AND c.valid_before >= ? ORDER BY c.serial`,
+        caFingerprint,
+        notExpiredBeforeSeconds,
+      );
+      return BigUint64Array.from(rows, (row) => row['serial'] as bigint);
+    },
+    async revokedKeys() {
+      return all('SELECT * FROM revoked_key ORDER BY fingerprint').map(toRevokedKey);
+    },
+    async revokedKeyIds(notExpiredBeforeSeconds) {
+      const sql = 'SELECT * FROM revoked_key_id WHERE valid_before >= ? ORDER BY ca_fp, key_id';
+      return all(sql, notExpiredBeforeSeconds).map((row): RevokedKeyId => ({
+        keyId: row['key_id'] as KeyId,
+        caFingerprint: row['ca_fp'] as string,
+        validBefore: row['valid_before'] as bigint,
+      }));
+    },
+    async revocationCount() {
+      return Number(one('SELECT acts FROM revocation_count')?.['acts']);
+    },
+    async publication(kind) {
+      const row = one('SELECT * FROM publication WHERE kind = ?', kind);
+      return row && toPublication(row);
+    },
+    async throttleRows() {
+      return all('SELECT state FROM throttle').map(
+        (row) => JSON.parse(row['state'] as string) as ThrottleRow,
+      );
+    },
+    async logHead() {
+      const row = one('SELECT * FROM log_head WHERE id = 1');
+      if (row === undefined) throw new Error('the log head is missing');
+      return {
+        size: row['size'] as bigint,
+        root: blob(row, 'root'),
+        checkpoint: row['checkpoint'] as string,
+        origin: row['origin'] as string,
+      };
+    },
+    async *logEntries(from, to) {
+      // Page by page: a reader that stops half-way holds no statement open.
+      for (let next = from; next < to;) {
+        const sql = `SELECT ${entryColumns} WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx LIMIT ${entriesPerPage}`;
+        const page = all(sql, bounded(next), bounded(to)).map(toStoredEntry);
+        yield* page;
+        if (page.length < entriesPerPage) return;
+        next += BigInt(entriesPerPage);
+      }
+    },
+    async searchLog(query) {
+      await catchUp.log();
+      const { before } = query;
+      return searchLog(before === undefined ? query : { ...query, before: bounded(before) }).map(
+        toStoredEntry,
+      );
+    },
+  };
+}
+
+const maxInteger = (1n << 63n) - 1n;
+
+/** SQLite's integers are signed; nothing that is stored lies beyond. */
+function bounded(value: bigint): bigint {
+  return value > maxInteger ? maxInteger : value;
+}
+
+function byIndex(what: string): { where: string; values: SQLInputValue[] } {
+  return { where: 'c.id IN (SELECT credential_id FROM credential_by WHERE what = ?)', values: [what] };
+}
+
+function targetClause(target: CredentialTarget): { where: string; values: SQLInputValue[] } {
+  switch (target.kind) {
+    case 'person':
+      return byIndex(`person:${target.personId}`);
+    case 'serial':
+      // Serials are counted from 1 and never come near the end of SQLite's integers: what lies beyond was not issued.
+      if (target.serial > maxInteger) return { where: '0', values: [] };
+      return { where: 'ca.fingerprint = ? AND c.serial = ?', values: [target.caFingerprint, target.serial] };
+    case 'key':
+      return byIndex(`key:${target.fingerprint}`);
+    case 'key_id':
+      return byIndex(`key_id:${target.keyId}`);
+    case 'before':
+      return { where: 'c.issued_ms < ?', values: [target.beforeMs] };
+  }
+}
+
+function toPublication(row: Row): Publication {
+  return {
+    kind: 'krl',
+    version: row['version'] as bigint,
+    publishedMs: Number(row['published_ms']),
+    bytes: blob(row, 'bytes'),
+    signature: row['signature'] as string,
+    sha256: row['sha256'] as string,
+    revocations: Number(row['revocations']),
+  };
+}

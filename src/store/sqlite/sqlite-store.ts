@@ -1,0 +1,368 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Appended, EntryDraft, LogAppender, LogHead } from '../../accounting/index.ts';
+import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
+import { CodedError, type Serial } from '../../kernel/index.ts';
+import { createApplyChange, type ApplyChange } from './apply-change.ts';
+import { openDatabases, unavailable } from './database.ts';
+import { indexNextCredentials } from './credential-index.ts';
+import { indexNextEntries } from './log-search.ts';
+import { HotRows } from './hot-rows.ts';
+import { createPointReads } from './point-reads.ts';
+import { createReads } from './reads.ts';
+import { blob, type Row } from './rows.ts';
+import { createStatements, type Statements } from './statements.ts';
+
+const maxWaiting = 4096;
+const maxPerTransaction = 256;
+const nothing: Change = { entries: [] };
+const idleMs = 500;
+const mostTurns = 4;
+
+/** What is built behind the rows: whether it is behind, and the next step. */
+const behind = [
+  ['SELECT (SELECT max(id) FROM credential) > up_to AS behind FROM credential_indexed', indexNextCredentials],
+  [
+    'SELECT (SELECT max(idx) FROM log_entry) > coalesce((SELECT max(idx) FROM log_search), -1) AS behind',
+    indexNextEntries,
+  ],
+] as const;
+
+interface Waiting {
+  /** Applies the rows of a change and returns it, or throws: then it alone is refused. */
+  readonly work: () => Change | Promise<Change>;
+  readonly done: (committed: Committed) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface SqliteStoreOptions {
+  /** Folder of the database, made when missing. */
+  readonly folder: string;
+  readonly appender: LogAppender;
+  /** The head of a log without entries, for a new database. */
+  readonly emptyHead: LogHead;
+}
+
+/**
+ * The embedded store: one file in WAL mode with `synchronous=FULL`. Changes that arrive in the same turn of the event loop
+ * share one transaction and one fsync; an idle store commits at once. One connection writes, one reads what is committed.
+ * @throws CodedError `store.in_use`, `store.newer_schema`, `store.foreign_log`, `store.damaged`, `store.unavailable`,
+ * `accounting.bad_head`
+ */
+export function openSqliteStore(options: SqliteStoreOptions): Store {
+  const databases = openDatabases(options.folder);
+  try {
+    const statements = createStatements(databases.reader);
+    const hot = new HotRows(createPointReads(statements));
+    const writer = new SqliteWriter(databases.writer, options, (change) => hot.forget(change));
+    return {
+      ...createReads(statements, {
+        log: () => writer.catchUp(indexNextEntries),
+        credentials: () => writer.catchUp(indexNextCredentials),
+      }),
+      session: async (tokenHash) => hot.session(tokenHash),
+      person: async (personId) => hot.person(personId),
+      principalOwners: async (principals) => hot.principalOwners(principals),
+      revokedKey: async (fingerprint) => hot.revokedKey(fingerprint),
+      commit: (change) => writer.commit(change),
+      transact: (plan) => writer.transact(plan),
+      reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
+      abandonedSerials: async () => writer.abandonedSerials(),
+      close: async () => {
+        await writer.drain();
+        databases.close();
+      },
+    };
+  } catch (error) {
+    databases.close();
+    throw error;
+  }
+}
+
+class SqliteWriter {
+  readonly #database: DatabaseSync;
+  readonly #statement: Statements;
+  readonly #apply: ApplyChange;
+  readonly #reads: Reads;
+  readonly #appender: LogAppender;
+  readonly #committed: (change: Change) => void;
+  #head: LogHead;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param committed is told each change right after the COMMIT that made it durable, before anybody else can run. */
+  constructor(database: DatabaseSync, options: SqliteStoreOptions, committed: (change: Change) => void) {
+    this.#committed = committed;
+    this.#database = database;
+    this.#statement = createStatements(database);
+    this.#apply = createApplyChange(this.#statement);
+    this.#reads = createReads(this.#statement, {
+      log: async () => undefined,
+      credentials: async () => {
+        while (indexNextCredentials(this.#statement));
+      },
+    });
+    this.#appender = options.appender;
+    this.#head = this.#openLog(options.emptyHead);
+  }
+
+  commit(change: Change): Promise<Committed> {
+    return this.#enqueue(() => {
+      this.#apply(change);
+      return change;
+    });
+  }
+
+  async transact<Result>(
+    plan: (reads: Reads) => Promise<{ change: Change; result: Result }>,
+  ): Promise<Result> {
+    let planned: { change: Change; result: Result } | undefined;
+    await this.#enqueue(async () => {
+      planned = await plan(this.#reads);
+      this.#apply(planned.change);
+      return planned.change;
+    });
+    if (planned === undefined) throw new Error('a committed plan has a result');
+    return planned.result;
+  }
+
+  async reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock> {
+    let first = 0n;
+    await this.#enqueue(() => {
+      this.#statement('INSERT INTO ca (fingerprint, next_serial) VALUES (?, 1) ON CONFLICT DO NOTHING').run(
+        caFingerprint,
+      );
+      const row = this.#statement('SELECT id, next_serial FROM ca WHERE fingerprint = ?').get(
+        caFingerprint,
+      ) as Row;
+      first = row['next_serial'] as bigint;
+      const next = first + BigInt(count);
+      this.#statement('UPDATE ca SET next_serial = ? WHERE id = ?').run(next, row['id'] as bigint);
+      this.#statement('INSERT INTO serial_block VALUES (?, ?, ?)').run(row['id'] as bigint, first, next - 1n);
+      return nothing;
+    });
+    return { caFingerprint, first: first as Serial, last: (first + BigInt(count) - 1n) as Serial };
+  }
+
+  abandonedSerials(): readonly SerialBlock[] {
+    const blocks = this.#statement(
+      'SELECT b.ca_id, b.first, b.last, ca.fingerprint FROM serial_block b JOIN ca ON ca.id = b.ca_id ORDER BY b.ca_id, b.first',
+    ).all() as Row[];
+    return blocks.flatMap((block) => {
+      const issued = this.#statement(
+        'SELECT serial FROM credential WHERE ca_id = ? AND serial BETWEEN ? AND ? ORDER BY serial',
+      ).all(block['ca_id'] as bigint, block['first'] as bigint, block['last'] as bigint) as Row[];
+      const caFingerprint = block['fingerprint'] as string;
+      const taken = issued.map((row) => row['serial'] as bigint);
+      return gaps(block['first'] as bigint, block['last'] as bigint, taken).map(([first, last]) => ({
+        caFingerprint,
+        first: first as Serial,
+        last: last as Serial,
+      }));
+    });
+  }
+
+  /** Brings an index to the end of what it is built from, a bounded part at a time between other writes. */
+  async catchUp(indexNext: (statement: Statements) => boolean): Promise<void> {
+    const progress = { more: true };
+    while (progress.more) {
+      await this.#enqueue(() => {
+        progress.more = indexNext(this.#statement);
+        return nothing;
+      });
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idle);
+    await this.#running;
+  }
+
+  #enqueue(work: Waiting['work']): Promise<Committed> {
+    if (this.#closed) {
+      return Promise.reject(
+        new CodedError('store.unavailable', 'The broker is shutting down.', {
+          next: 'Try again in a moment.',
+        }),
+      );
+    }
+    if (this.#waiting.length >= maxWaiting) {
+      return Promise.reject(
+        new CodedError('store.busy', `More than ${maxWaiting} changes are waiting to be recorded.`, {
+          next: 'Try again in a second.',
+        }),
+      );
+    }
+    return new Promise<Committed>((done, failed) => {
+      this.#waiting.push({ work, done, failed });
+      this.#running ??= this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#gather();
+      await this.#commitBatch(this.#waiting.splice(0, maxPerTransaction));
+    }
+    this.#running = undefined;
+    this.#idle ??= setTimeout(() => this.#indexWhileIdle(), idleMs).unref();
+    this.#idle.refresh();
+  }
+
+  /**
+   * Everything that arrives in this turn of the event loop shares the transaction, and what arrives in the next ones while
+   * more keeps coming: with one fsync for all of them, nobody waits longer than for a transaction of their own. A single change
+   * goes ahead after one idle turn. Answers go out between two transactions.
+   */
+  async #gather(): Promise<void> {
+    for (let turn = 0, before = 0; turn < mostTurns && this.#waiting.length > before; turn += 1) {
+      before = this.#waiting.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** So that the first question after a busy day does not wait for the whole day to be indexed. */
+  #indexWhileIdle(): void {
+    if (this.#closed || this.#running !== undefined) return;
+    for (const [query, indexNext] of behind) {
+      if (this.#statement(query).get()?.['behind'] !== 1n) continue;
+      // A disk that refuses is told to whoever asks for something; this only saved them a wait.
+      this.#enqueue(() => (indexNext(this.#statement), nothing)).catch(() => undefined);
+    }
+  }
+
+  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const committed = await this.#tryCommit(batch);
+      batch.forEach((waiting, position) => waiting.done(committed[position] ?? { firstIndex: 0n }));
+    } catch (error) {
+      const [only] = batch;
+      // One bad change rolled all of them back: each gets a transaction of its own, and only the bad one fails.
+      if (batch.length > 1) for (const waiting of batch) await this.#commitBatch([waiting]);
+      else
+        only?.failed(
+          error instanceof CodedError ? error : unavailable(error, 'The database refused the change'),
+        );
+    }
+  }
+
+  async #tryCommit(batch: readonly Waiting[]): Promise<readonly Committed[]> {
+    const changes: Change[] = [];
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const drafts: EntryDraft[] = [];
+      const starts: number[] = [];
+      for (const { work } of batch) {
+        const applied = work();
+        const change = applied instanceof Promise ? await applied : applied;
+        changes.push(change);
+        starts.push(drafts.length);
+        for (const draft of change.entries) drafts.push(draft);
+      }
+      const firstIndex = this.#head.size;
+      const appended = drafts.length === 0 ? undefined : this.#appender.append(this.#head, drafts);
+      if (appended !== undefined) this.#writeLog(appended);
+      this.#database.exec('COMMIT');
+      if (appended !== undefined) this.#head = appended.head;
+      for (const change of changes) this.#committed(change);
+      return starts.map((start) => ({ firstIndex: firstIndex + BigInt(start) }));
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      // Was it the COMMIT itself that failed? Look, do not guess.
+      this.#head = this.#loadHead() ?? this.#head;
+      for (const change of changes) this.#committed(change);
+      throw error;
+    }
+  }
+
+  #writeLog({ entries, head, checkpoint }: Appended): void {
+    const insert = this.#statement('INSERT INTO log_entry VALUES (?, ?, ?)');
+    for (const { index, leafHash, bytes, openings } of entries) {
+      insert.run(index, leafHash, bytes);
+      if (openings !== undefined)
+        this.#statement('INSERT INTO log_opening VALUES (?, ?)').run(index, openings);
+    }
+    this.#statement('INSERT OR REPLACE INTO log_head VALUES (1, ?, ?, ?, ?, ?)').run(
+      head.origin,
+      head.size,
+      head.root,
+      Buffer.concat(head.frontier),
+      checkpoint,
+    );
+  }
+
+  /**
+   * The head to append to: as many entries as it says, and the very checkpoint that was signed for it. Appending to anything
+   * else would make the broker sign a second history.
+   */
+  #openLog(empty: LogHead): LogHead {
+    const head = this.#loadHead();
+    const { entries } = this.#statement(
+      'SELECT coalesce(max(idx) + 1, 0) AS entries FROM log_entry',
+    ).get() as {
+      entries: bigint;
+    };
+    if (head === undefined) {
+      if (entries > 0n) throw damaged('it has entries, and no head');
+      return this.#startLog(empty);
+    }
+    if (head.origin !== empty.origin) {
+      throw new CodedError(
+        'store.foreign_log',
+        `This database holds the log “${head.origin}”, not “${empty.origin}”.`,
+        { next: 'Check the data folder and the log origin in the configuration.' },
+      );
+    }
+    if (head.size !== entries)
+      throw damaged(`its head speaks of ${head.size} entries, and it has ${entries}`);
+    const stored = this.#statement('SELECT checkpoint FROM log_head WHERE id = 1').get()?.['checkpoint'];
+    // Ed25519 is deterministic: signing the head again gives the same checkpoint. A broken head is refused by the appender.
+    if (this.#appender.append(head, []).checkpoint !== stored)
+      throw damaged('its checkpoint is not the one of its head, or was signed by another key');
+    return head;
+  }
+
+  #loadHead(): LogHead | undefined {
+    const row = this.#statement('SELECT * FROM log_head WHERE id = 1').get();
+    if (row === undefined) return undefined;
+    const frontier = blob(row, 'frontier');
+    return {
+      origin: row['origin'] as string,
+      size: row['size'] as bigint,
+      root: blob(row, 'root'),
+      frontier: Array.from({ length: frontier.length / 32 }, (_, at) =>
+        frontier.subarray(at * 32, at * 32 + 32),
+      ),
+    };
+  }
+
+  #startLog(empty: LogHead): LogHead {
+    const { head, checkpoint } = this.#appender.append(empty, []);
+    this.#writeLog({ entries: [], head, checkpoint });
+    return head;
+  }
+}
+
+function damaged(why: string): CodedError {
+  return new CodedError(
+    'store.damaged',
+    `The accounting log in the database does not hold together: ${why}.`,
+    {
+      next: 'Nothing was written. Restore the data folder from a backup, or the key of the log, and keep the damaged folder for whoever investigates.',
+    },
+  );
+}
+
+/** The ranges of [first, last] that hold none of the ascending `taken`. */
+function gaps(first: bigint, last: bigint, taken: readonly bigint[]): [bigint, bigint][] {
+  const found: [bigint, bigint][] = [];
+  let next = first;
+  for (const serial of taken) {
+    if (serial > next) found.push([next, serial - 1n]);
+    next = serial + 1n;
+  }
+  if (next <= last) found.push([next, last]);
+  return found;
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import {
+  createLogAppender,
+  emptyLogHead,
+  openCheckpoint,
+  parseCheckpoint,
+  parseOrigin,
+  verifierKey,
+} from '../../src/accounting/index.ts';
+import { parsePinnedKey, signatureFault } from '../../src/accounting/verify/note.ts';
+import { codeOf, dayDrafts, makeLog, newSigner, origin, seededBytes } from './log-fixture.ts';
+import { generateKeyPairSync } from 'node:crypto';
+
+// The example in the documentation of golang.org/x/mod/sumdb/note.
+const goKey = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
+const goText =
+  "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+const goLine =
+  '— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=';
+
+describe('signed notes', () => {
+  it('are read as golang.org/x/mod/sumdb/note writes them', () => {
+    const key = parsePinnedKey(goKey);
+    if (key === undefined) throw new Error('the published key was refused');
+    expect(signatureFault(goText, [goLine], key)).toBeUndefined();
+    expect(signatureFault(`${goText}x`, [goLine], key)).toContain('wrong');
+    expect(signatureFault(goText, [], key)).toContain('did not sign');
+    expect(signatureFault(goText, [goLine.replace('x08g', 'x18g')], key)).toContain('did not sign');
+    expect(signatureFault(goText, [goLine.replace('JnAM=', 'JnAN=')], key)).toContain('malformed');
+  });
+
+  it('name the pinned key as golang.org/x/mod/sumdb/note does', () => {
+    const { publicKey } = newSigner();
+    const text = verifierKey(origin, publicKey);
+    expect(parsePinnedKey(text)?.key.equals(publicKey)).toBe(true);
+  });
+
+  it('are signed with Ed25519 only', () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    expect(codeOf(() => verifierKey(origin, publicKey))).toBe('accounting.bad_key');
+  });
+});
+
+describe('parseCheckpoint and openCheckpoint', () => {
+  const log = makeLog(dayDrafts(10));
+  const note = log.checkpoint;
+
+  it('read what was signed', () => {
+    const expected = { origin, size: 10n, root: log.head.root };
+    expect(parseCheckpoint(note)).toEqual(expected);
+    expect(openCheckpoint(note, log.key)).toEqual(expected);
+    const grease = `${note}— other.example/1 ${seededBytes(3)(80).toString('base64')}\n`;
+    expect(openCheckpoint(grease, log.key)).toEqual(expected);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['no last line end', note.slice(0, -1)],
+    ['a leading zero', note.replace('\n10\n', '\n010\n')],
+    ['a sign', note.replace('\n10\n', '\n+10\n')],
+    ['a size of sixteen digits', note.replace('\n10\n', '\n1000000000000000\n')],
+    ['an extension line', note.replace('\n\n', '\nmore\n\n')],
+    ['no empty line', note.replace('\n\n', '\n')],
+    ['no signature', note.slice(0, note.indexOf('—'))],
+    ['CRLF', note.replaceAll('\n', '\r\n')],
+    ['a tail', `${note}x`],
+    ['a short root', note.replace(/\n[^\n]{44}\n/, '\nAAAA\n')],
+    ['a root whose last bits are not zero', note.replace(/.=\n/, 'B=\n')],
+    ['too much', `${note}${`— a ${'A'.repeat(4000)}\n`.repeat(30)}`],
+  ])('refuse a note with %s', (_name, text) => {
+    expect(codeOf(() => parseCheckpoint(text))).toBe('accounting.bad_checkpoint');
+  });
+
+  it('refuse a note that somebody else signed, or that was changed', () => {
+    const other = verifierKey(origin, newSigner().publicKey);
+    expect(codeOf(() => openCheckpoint(note, other))).toBe('accounting.checkpoint_not_signed');
+    expect(codeOf(() => openCheckpoint(note.replace('\n10\n', '\n11\n'), log.key))).toBe(
+      'accounting.checkpoint_not_signed',
+    );
+    for (const key of [
+      '',
+      'a+b+c',
+      log.key.replace(/.$/, 'A'),
+      log.key.replace(/\+[0-9a-f]{8}\+/, '+00000000+'),
+    ])
+      expect(
+        codeOf(() => openCheckpoint(note, key)),
+        key,
+      ).toBe('accounting.bad_key');
+  });
+
+  it.each(['', 'a b', 'a+b', 'a\nb', 'é', 'x'.repeat(201)])('refuse the origin %j', (text) => {
+    expect(codeOf(() => parseOrigin(text))).toBe('accounting.bad_origin');
+    const options = { signer: newSigner(), origin: text, random: seededBytes(1) };
+    expect(codeOf(() => createLogAppender(options))).toBe('accounting.bad_origin');
+  });
+
+  it('say the same for the empty log each time', () => {
+    const appender = createLogAppender({ signer: newSigner(), origin, random: seededBytes(1) });
+    const first = appender.append(emptyLogHead(origin), []);
+    expect(first.checkpoint).toBe(appender.append(first.head, []).checkpoint);
+    expect(parseCheckpoint(first.checkpoint).size).toBe(0n);
+  });
+});

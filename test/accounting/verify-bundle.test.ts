@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createLogAppender, emptyLogHead } from '../../src/accounting/index.ts';
+import { signatureLines } from '../../src/accounting/checkpoint.ts';
+import { describeVerdict, type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
+import {
+  dayDrafts,
+  exportLog,
+  inPieces,
+  makeLog,
+  newSigner,
+  origin,
+  seededBytes,
+  type TestLog,
+} from './log-fixture.ts';
+
+const text = (bytes: Buffer): string => bytes.toString('utf8');
+const cutEnd = (bundle: string): string => bundle.slice(0, bundle.indexOf('sallyport-bundle-end'));
+
+/** Puts a correct end under a changed bundle: what somebody with the log's own key could do. */
+function resign(log: TestLog, changed: string): Buffer {
+  const body = cutEnd(changed);
+  const end = `sallyport-bundle-end v1 ${createHash('sha256').update(body).digest('base64')}\n`;
+  return Buffer.from(`${body}${end}\n${signatureLines(origin, log.signer)(end)}`);
+}
+
+describe('verifyBundle', () => {
+  it.each([1, 2, 3, 255, 256, 257, 300, 511, 512, 513, 1000])(
+    'verifies an export of all %i entries',
+    async (count) => {
+      const log = makeLog(dayDrafts(count));
+      const verdict = await verifyBundle(inPieces(await exportLog(log), 1 + (count % 5000)), {
+        verifierKey: log.key,
+      });
+      expect(verdict).toMatchObject({
+        integrity: { state: 'verified' },
+        consistency: { state: 'not_checked' },
+        completeness: { state: 'verified' },
+        exitCode: 0,
+        facts: { size: BigInt(count), from: 0n, to: BigInt(count) },
+      });
+      expect(describeVerdict(verdict)).toContain('rollback by the operator is not excluded');
+    },
+  );
+
+  describe('of one log', () => {
+    let log: TestLog;
+    let bundle: string;
+    const judge = (file: string | Buffer, previousCheckpoint?: string): Promise<Verdict> =>
+      verifyBundle(inPieces(Buffer.from(file)), {
+        verifierKey: log.key,
+        ...(previousCheckpoint === undefined ? {} : { previousCheckpoint }),
+      });
+
+    beforeAll(async () => {
+      log = makeLog(dayDrafts(600));
+      bundle = text(await exportLog(log));
+    });
+
+    it.each([
+      [0n, 1n],
+      [0n, 599n],
+      [1n, 600n],
+      [255n, 256n],
+      [256n, 512n],
+      [511n, 513n],
+      [599n, 600n],
+    ])('verifies the part [%s, %s), but not that nothing is missing', async (from, to) => {
+      const verdict = await judge(await exportLog(log, { from, to }));
+      expect(verdict).toMatchObject({
+        integrity: { state: 'verified' },
+        completeness: { state: 'not_checked' },
+        exitCode: 0,
+        facts: { from, to, size: 600n },
+      });
+    });
+
+    it('says 3 and never 0 when there is nothing', async () => {
+      expect(await judge('')).toMatchObject({ integrity: { state: 'incomplete' }, exitCode: 3 });
+      const header = bundle.slice(0, bundle.indexOf('\n') + 1);
+      expect(await judge(header)).toMatchObject({ integrity: { state: 'incomplete' }, exitCode: 3 });
+      expect(await judge(cutEnd(bundle))).toMatchObject({ integrity: { state: 'incomplete' }, exitCode: 3 });
+    });
+
+    it('refuses an empty range, a range past the size and a bundle without a checkpoint, even signed anew', async () => {
+      const [header = '', ...rest] = bundle.split('\n');
+      for (const bad of ['sallyport-bundle v1 5 5', 'sallyport-bundle v1 0 601', 'sallyport-bundle v1 0 0']) {
+        expect(await judge(resign(log, [bad, ...rest].join('\n')))).toMatchObject({ exitCode: 1 });
+      }
+      expect(await judge(resign(log, [header, ...rest.slice(5)].join('\n')))).toMatchObject({ exitCode: 1 });
+    });
+
+    it.each([
+      ['CRLF line ends', (file: string) => file.replaceAll('\n', '\r\n')],
+      ['a space behind the header', (file: string) => file.replace('\n', ' \n')],
+      ['a byte order mark', (file: string) => `\uFEFF${file}`],
+      ['a leading zero', (file: string) => file.replace('v1 0 ', 'v1 00 ')],
+      ['another version', (file: string) => file.replace('v1', 'v2')],
+      ['an extension line in the checkpoint', (file: string) => file.replace('=\n\n—', '=\nmore\n\n—')],
+      ['base64 without padding', (file: string) => file.replace(/(tile 1 0 [^=\n]+)=+\n/, '$1\n')],
+      ['an extra tile', (file: string) => file.replace(/(tile 0 0 [^\n]+\n)/, '$1$1')],
+    ])('refuses %s, even signed anew', async (_name, change) => {
+      const changed = change(bundle);
+      expect(changed).not.toBe(bundle);
+      expect(await judge(resign(log, changed))).toMatchObject({
+        integrity: { state: 'failed' },
+        exitCode: 1,
+      });
+    });
+
+    it('names the entry when somebody with the key changes it, its leaf hash, or its personal values', async () => {
+      const place = bundle.indexOf('entry 321\n');
+      const at = bundle.indexOf('"time"', place);
+      const changed = `${bundle.slice(0, at)}"tame"${bundle.slice(at + 6)}`;
+      expect(await judge(resign(log, changed))).toMatchObject({
+        integrity: { state: 'failed', index: 321n },
+      });
+      const value = bundle.indexOf('"value":"', place) + 9;
+      const opened = `${bundle.slice(0, value)}x${bundle.slice(value + 1)}`;
+      expect(await judge(resign(log, opened))).toMatchObject({ integrity: { state: 'failed', index: 321n } });
+      const tile = bundle.indexOf('tile 0 1 ') + 9;
+      const rehashed = `${bundle.slice(0, tile)}AAAA${bundle.slice(tile + 4)}`;
+      expect(await judge(resign(log, rehashed))).toMatchObject({
+        integrity: { state: 'failed', index: 256n },
+      });
+    });
+
+    it('accepts erased and withheld values and counts them', async () => {
+      const entries = log.entries.map((entry) =>
+        entry.index < 100n ? { ...entry, openings: undefined } : entry,
+      );
+      const withhold = (path: string): boolean => path === 'src.ua';
+      const verdict = await judge(await exportLog(log, { entries, withhold }));
+      const kept = (from: number, path: string): number =>
+        log.entries.slice(from).filter(({ openings }) => openings?.includes(`"${path}"`)).length;
+      expect(verdict).toMatchObject({
+        exitCode: 0,
+        facts: {
+          opened: kept(100, 'actor.name') + kept(100, 'src.ip') + kept(100, 'reason'),
+          erased: 25 + 25 + 25 + 25,
+          withheld: kept(0, 'src.ua'),
+        },
+      });
+      expect(describeVerdict(verdict)).toContain('100 erased by rule');
+    });
+
+    it('finds a value dropped on the way, which the tree alone could not tell', async () => {
+      const dropped = bundle.replace(/"reason":\{[^}]*\}/, '"reason":"erased"');
+      expect(dropped).not.toBe(bundle);
+      expect(await judge(dropped)).toMatchObject({ integrity: { state: 'failed' }, exitCode: 1 });
+      const removed = bundle.replace(/"reason":\{[^}]*\},/, '');
+      expect(await judge(resign(log, removed))).toMatchObject({ integrity: { state: 'failed', index: 2n } });
+    });
+
+    it('refuses another key, another origin, and a checkpoint of another day', async () => {
+      const stranger = makeLog(dayDrafts(600), newSigner());
+      expect(await judge(await exportLog(stranger))).toMatchObject({
+        integrity: { state: 'failed' },
+        exitCode: 1,
+      });
+      const sameNameOtherKey = await exportLog(log, { signer: newSigner() });
+      expect(await judge(sameNameOtherKey)).toMatchObject({ integrity: { state: 'failed' }, exitCode: 1 });
+      const elsewhere = makeLog(dayDrafts(600), log.signer, 1, 'other.example.com/accounting/1');
+      expect(await judge(await exportLog(elsewhere))).toMatchObject({ exitCode: 1 });
+      const older = [...log.checkpoints].find(([size]) => size === 300);
+      const replayed = bundle.replace(log.checkpoint, older?.[1] ?? '');
+      expect(replayed).not.toBe(bundle);
+      expect(await judge(resign(log, replayed))).toMatchObject({
+        integrity: { state: 'failed' },
+        exitCode: 1,
+      });
+    });
+
+    it('ignores signature lines of unknown keys in the checkpoint, but not a malformed or second false one', async () => {
+      const [, signature = ''] = log.checkpoint.split('\n\n');
+      const grease = `— grease.example/7 ${seededBytes(9)(77).toString('base64')}\n`;
+      for (const lines of [grease + signature, signature + grease, grease.repeat(16) + signature]) {
+        const checkpoint = log.checkpoint.replace(signature, lines);
+        expect(await judge(await exportLog(log, { checkpoint }))).toMatchObject({ exitCode: 0 });
+      }
+      const forged = Buffer.from(signature.split(' ')[2] ?? '', 'base64');
+      forged[20] = (forged[20] ?? 0) ^ 1;
+      const second = `— ${origin} ${forged.toString('base64')}\n`;
+      for (const lines of [signature + second, second, '— nobody\n', grease]) {
+        const changed = resign(log, bundle.replace(signature, lines));
+        expect(await judge(changed)).toMatchObject({ integrity: { state: 'failed' }, exitCode: 1 });
+      }
+    });
+
+    it('shows that the log continues every earlier checkpoint, or that it does not', async () => {
+      for (const [size, checkpoint] of log.checkpoints) {
+        const verdict = await judge(bundle, checkpoint);
+        expect(verdict, String(size)).toMatchObject({ consistency: { state: 'verified' }, exitCode: 0 });
+      }
+      const rewritten = makeLog(dayDrafts(600), log.signer, 2);
+      for (const [, checkpoint] of rewritten.checkpoints) {
+        const verdict = await judge(bundle, checkpoint);
+        expect(verdict).toMatchObject({
+          integrity: { state: 'verified' },
+          consistency: { state: 'failed' },
+          exitCode: 1,
+        });
+      }
+    });
+
+    it('finds a cut log, another log and the empty log before', async () => {
+      const longer = makeLog(dayDrafts(700), log.signer);
+      const cut = await judge(bundle, longer.checkpoint);
+      expect(cut).toMatchObject({ consistency: { state: 'failed' }, exitCode: 1 });
+      expect(cut.consistency.detail).toContain('cut or rolled back');
+      const appender = createLogAppender({ signer: log.signer, origin, random: seededBytes(1) });
+      const empty = appender.append(emptyLogHead(origin), []).checkpoint;
+      expect(await judge(bundle, empty)).toMatchObject({ consistency: { state: 'verified' }, exitCode: 0 });
+      // Same key name, so that the pinned key signed it, but the origin line of another log.
+      const foreign = createLogAppender({
+        signer: log.signer,
+        origin: 'other.example.com/1',
+        keyName: origin,
+        random: seededBytes(1),
+      }).append(emptyLogHead('other.example.com/1'), []);
+      expect(await judge(bundle, foreign.checkpoint)).toMatchObject({
+        consistency: { state: 'failed' },
+        exitCode: 1,
+      });
+    });
+
+    it('compares a part only where it reaches to the earlier size', async () => {
+      const part = await exportLog(log, { from: 300n, to: 500n });
+      for (const [size, checkpoint] of log.checkpoints) {
+        // The tiles given reach from 256 to the end; the first tile is one hash here.
+        const reached = size >= 256;
+        expect(await judge(part, checkpoint), String(size)).toMatchObject({
+          consistency: { state: reached ? 'verified' : 'incomplete' },
+          exitCode: reached ? 0 : 3,
+        });
+      }
+    });
+
+    it('says 2 for a question that cannot be answered', async () => {
+      const input = (): AsyncIterable<Buffer> => inPieces(Buffer.from(bundle));
+      const keys = [
+        '',
+        'x',
+        log.key.slice(0, -1),
+        log.key.replace('+', '++'),
+        log.key.replace(/.$/, 'A'),
+        `${log.key}\n`,
+      ];
+      for (const verifierKey of keys)
+        expect((await verifyBundle(input(), { verifierKey })).exitCode, verifierKey).toBe(2);
+      for (const previousCheckpoint of [
+        '',
+        'x',
+        log.checkpoint.slice(0, -1),
+        makeLog(dayDrafts(3)).checkpoint,
+      ])
+        expect((await verifyBundle(input(), { verifierKey: log.key, previousCheckpoint })).exitCode).toBe(2);
+      expect((await verifyBundle('/nonexistent/bundle', { verifierKey: log.key })).exitCode).toBe(2);
+      expect((await verifyBundle(tmpdir(), { verifierKey: log.key })).exitCode).toBe(2);
+    });
+
+    it('reads a file by its path', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'sallyport-bundle-'));
+      try {
+        const path = join(folder, 'all.bundle');
+        await writeFile(path, bundle);
+        expect((await verifyBundle(path, { verifierKey: log.key })).exitCode).toBe(0);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+
+    it('gives up on a line without end instead of holding it', async () => {
+      let given = 0;
+      async function* endless(): AsyncGenerator<Buffer> {
+        for (;;) {
+          given += 65_536;
+          yield Buffer.alloc(65_536, 0x61);
+        }
+      }
+      const verdict = await verifyBundle(endless(), { verifierKey: log.key });
+      expect(verdict).toMatchObject({ integrity: { state: 'failed', line: 1 }, exitCode: 1 });
+      expect(given).toBeLessThan(400_000);
+    });
+  });
+});

@@ -1,0 +1,136 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { collectPages } from '../../../src/doors/cli/commands/admin.ts';
+import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../../../src/ssh/index.ts';
+import type { BrokerStub } from '../../support/broker-stub.ts';
+import { problem, startBrokerStub } from '../../support/broker-stub.ts';
+import type { ClientHome, RunResult } from '../../support/fake-terminal.ts';
+import { makeClientHome, runCli } from '../../support/fake-terminal.ts';
+
+let broker: BrokerStub;
+let home: ClientHome;
+
+beforeAll(async () => {
+  broker = await startBrokerStub();
+  home = makeClientHome(broker);
+  await runCli(['login', '--user', 'boss', '--password-stdin'], { env: home.env, stdin: broker.password });
+});
+afterAll(async () => {
+  home.remove();
+  await broker.stop();
+});
+afterEach(() => {
+  for (const route of ['POST /v1/admin/revoke', 'GET /v1/audit/export', 'GET /v1/audit/search'])
+    broker.override(route, undefined);
+});
+
+const run = (...args: readonly string[]): Promise<RunResult> => runCli(args, { env: home.env });
+const lastBody = (): unknown => broker.requests.findLast(({ path }) => path === '/v1/admin/revoke')?.body;
+
+describe('admin revoke', () => {
+  const key = publicKeyFromKeyObject(generateKeyPairSync('ed25519').publicKey);
+  const rehearsed = { applied: false, credentials: [], sessions: 0 };
+
+  test.each([
+    [['--person', 'alice'], { kind: 'person', value: 'alice' }],
+    [['--serial', '0x2A'], { kind: 'serial', value: '42' }],
+    [['--serial', '00:2a'], { kind: 'serial', value: '42' }],
+    [['--key', fingerprint(key.blob)], { kind: 'key', value: fingerprint(key.blob) }],
+    [['--key', 'KEYFILE'], { kind: 'key', value: fingerprint(key.blob) }],
+    [['--key', 'CERTFILE'], { kind: 'key', value: expect.stringMatching(/^SHA256:/) }],
+    [['--key-id', 'sp-1'], { kind: 'key_id', value: 'sp-1' }],
+    [['--before', '2026-11-23'], { kind: 'before', value: '2026-11-23T00:00:00.000Z' }],
+    [['--before', '2026-11-23T17:00:00+01:00'], { kind: 'before', value: '2026-11-23T16:00:00.000Z' }],
+  ])('%j rehearses with the target in the one form of the API', async (target, expected) => {
+    writeFileSync(`${home.folder}/key.pub`, `${formatPublicKey(key, 'a comment')}\n`);
+    broker.override('POST /v1/admin/revoke', () => ({ body: rehearsed }));
+    const files: Record<string, string> = {
+      KEYFILE: `${home.folder}/key.pub`,
+      CERTFILE: home.path('id_ed25519-cert.pub'),
+    };
+    const args = target.map((word) => files[word] ?? word);
+    const result = await run('admin', 'revoke', ...args, '--reason', 'left');
+    expect(result.exitCode, result.stderr).toBe(0);
+    expect(result.stderr).toContain('Nothing was changed');
+    expect(lastBody()).toEqual({ target: expected, reason: 'left', lock: false, apply: false });
+  });
+
+  test('only --yes applies', async () => {
+    broker.override('POST /v1/admin/revoke', () => ({ body: { ...rehearsed, applied: true } }));
+    await run('admin', 'revoke', '--person', 'a', '--reason', 'r', '--lock', '--yes');
+    expect(lastBody()).toMatchObject({ lock: true, apply: true });
+  });
+
+  test('an unknown target is a failure with the broker’s code', async () => {
+    broker.override('POST /v1/admin/revoke', () => problem(404, 'revocation.unknown_target', 'Nobody.'));
+    const result = await run('admin', 'revoke', '--person', 'a', '--reason', 'r', '--json');
+    expect(result.exitCode).toBe(1);
+    expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'revocation.unknown_target' } });
+  });
+});
+
+describe('pages', () => {
+  const pages =
+    (
+      total: number,
+    ): ((
+      after: string | undefined,
+      limit: string,
+    ) => Promise<{ items: number[]; next: string | undefined }>) =>
+    (after, limit) => {
+      const first = Number(after ?? 0);
+      const last = Math.min(total, first + Math.min(Number(limit), 3));
+      const items = Array.from({ length: last - first }, (_none, nth) => first + nth);
+      return Promise.resolve({ items, next: last < total ? String(last) : undefined });
+    };
+
+  test.each([
+    [10, 100, 10, false],
+    [10, 10, 10, false],
+    [10, 7, 7, true],
+    [3, 3, 3, false],
+    [0, 5, 0, false],
+  ])('of %i items, at most %i: %i come, more: %s', async (total, limit, count, more) => {
+    const found = await collectPages(limit, pages(total));
+    expect(found).toEqual({ items: Array.from({ length: count }, (_none, nth) => nth), more });
+  });
+
+  test('that are empty but promise more end the walk', async () => {
+    const found = await collectPages(10, () => Promise.resolve({ items: [], next: 'again' }));
+    expect(found).toEqual({ items: [], more: false });
+  });
+});
+
+describe('audit export', () => {
+  const out = (): string => `${home.folder}/audit.bundle`;
+
+  test('writes a whole bundle for nobody else to read', async () => {
+    const bytes = Buffer.alloc(300_000, 'x');
+    broker.override('GET /v1/audit/export', () => ({ body: bytes }));
+    const result = await run('audit', 'export', '--out', out(), '--from', '3', '--json');
+    expect(JSON.parse(result.stdout)).toEqual({ file: out(), sizeBytes: bytes.length });
+    expect(readFileSync(out())).toEqual(bytes);
+    expect(statSync(out()).mode & 0o777).toBe(0o600);
+    expect(broker.requests.at(-1)?.query).toEqual({ from: '3' });
+  });
+
+  test('that breaks off leaves no file and exits 3', async () => {
+    broker.override('GET /v1/audit/export', () => ({
+      headers: { 'content-length': '5000' },
+      body: 'half',
+      breakOff: true,
+    }));
+    const target = `${home.folder}/never`;
+    expect((await run('audit', 'export', '--out', target)).exitCode).toBe(3);
+    expect(existsSync(target)).toBe(false);
+    expect(readdirSync(home.folder).filter((name) => name.endsWith('.new'))).toEqual([]);
+  });
+
+  test('into a folder that is not there exits 1 and names the cause', async () => {
+    broker.override('GET /v1/audit/export', () => ({ body: 'x' }));
+    const result = await run('audit', 'export', '--out', `${home.folder}/no/such/file`, '--json');
+    expect(result.exitCode).toBe(1);
+    expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'client.cannot_write' } });
+  });
+});

@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { allRoutes, createMetrics } from '../../../src/doors/http/index.ts';
+import { generateProofKey } from '../../../src/doors/client/index.ts';
+import { alice, boss, startTestBroker, type TestBroker } from '../../support/broker.ts';
+import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
+
+interface Content {
+  readonly schema?: Record<string, unknown>;
+}
+interface Operation {
+  readonly summary: string;
+  readonly security: readonly object[];
+  readonly 'x-permission': string;
+  readonly parameters?: readonly { name: string; in: string; required: boolean; schema: object }[];
+  readonly requestBody?: { required: boolean; content: Record<string, Content> };
+  readonly responses: Record<string, { description: string; content?: Record<string, Content> }>;
+}
+interface Document {
+  readonly openapi: string;
+  readonly info: Record<string, unknown>;
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { schemas: Record<string, object>; securitySchemes: Record<string, object> };
+}
+
+const table = allRoutes({ metrics: createMetrics(), version: 'test', metricsAllowed: () => true });
+let broker: TestBroker;
+let document: Document;
+beforeAll(async () => {
+  broker = await startTestBroker({ people: [boss, alice] });
+  document = (await ask(broker, { path: '/v1/openapi.json' })).json() as unknown as Document;
+});
+afterAll(() => broker.stop());
+
+function operation(method: string, path: string): Operation {
+  const found = document.paths[path]?.[method];
+  if (found === undefined) throw new Error(`the document has no ${method} ${path}`);
+  return found;
+}
+
+/** Every object below, with where it stands. */
+function* walk(value: unknown, at: string): Generator<[string, Record<string, unknown>]> {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value)) yield [at, value as Record<string, unknown>];
+  for (const [key, child] of Object.entries(value)) yield* walk(child, `${at}/${key}`);
+}
+
+describe('the OpenAPI document', () => {
+  it('is one, of version 3.1', () => {
+    expect(document.openapi).toBe('3.1.0');
+    expect(document.info).toMatchObject({
+      title: 'Sallyport',
+      version: 'test',
+      license: { identifier: 'Apache-2.0' },
+    });
+    expect(Object.keys(document).sort()).toEqual(['components', 'info', 'openapi', 'paths']);
+  });
+
+  it('names every route, its permission and its answers', () => {
+    const named = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+    expect(named.sort()).toEqual(table.map(({ method, path }) => `${method} ${path}`).sort());
+    for (const { method, path, permission, answers, body } of table) {
+      const found = operation(method, path);
+      expect(found['x-permission']).toBe(permission);
+      expect(found.security.length > 0).toBe(permission !== 'public' && permission !== 'operator');
+      expect(found.summary).toMatch(/\.$/);
+      expect(Object.keys(found.responses)).toEqual(
+        expect.arrayContaining([String(answers.status), ...(answers.others ?? []).map(String), 'default']),
+      );
+      expect(found.requestBody?.required).toBe(body === undefined ? undefined : true);
+    }
+  });
+
+  it('holds together: references lead somewhere, required fields exist, schemas are schemas', () => {
+    let references = 0;
+    for (const [at, value] of walk(document, '#')) {
+      const { $ref, required, properties } = value;
+      if (typeof $ref === 'string') {
+        references += 1;
+        expect(document.components.schemas[$ref.replace('#/components/schemas/', '')], at).toBeDefined();
+      }
+      if (Array.isArray(required) && typeof properties === 'object' && properties !== null) {
+        for (const name of required as string[]) expect(Object.keys(properties), at).toContain(name);
+      }
+      expect(value, at).not.toHaveProperty('$schema');
+    }
+    expect(references).toBe(table.length);
+  });
+
+  it('closes every request body to unknown fields', () => {
+    const bodies = table.filter(({ body }) => body !== undefined);
+    expect(bodies.length).toBeGreaterThan(4);
+    for (const { method, path } of bodies) {
+      const schema = operation(method, path).requestBody?.content['application/json']?.schema;
+      expect(schema).toMatchObject({ type: 'object', additionalProperties: false });
+    }
+  });
+
+  it('describes what the broker really answers', async () => {
+    const client = await broker.loggedIn(boss);
+    const user = await broker.loggedIn(alice);
+    const { serial } = await user.sign(newPublicKey(), {});
+    const asked = async (method: string, path: string, body?: object): Promise<HttpAnswer> => {
+      const [bare = path] = path.split('?');
+      const verb = method.toUpperCase();
+      const login = path === '/v1/login';
+      const proof = login
+        ? proofFor(broker, generateProofKey(), { method: verb, path: bare })
+        : proofFor(broker, client.proofKey, { method: verb, path: bare, token: client.token });
+      const headers = {
+        dpop: proof,
+        ...(login ? {} : { authorization: `DPoP ${client.token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      };
+      return ask(broker, {
+        method: verb,
+        path,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    };
+    const questions: [method: string, path: string, body?: object][] = [
+      ['get', '/healthz'],
+      ['get', '/readyz'],
+      ['get', '/v1/ca'],
+      ['get', '/v1/session'],
+      ['post', '/v1/login', { login: 'boss', password: boss.password }],
+      ['post', '/v1/ssh/sign', { publicKey: newPublicKey() }],
+      ['get', '/v1/policy/explain'],
+      ['get', '/v1/policy/explain?person=nobody-here'],
+      ['get', '/v1/policy/explain?person=alice&profile=nosuch'],
+      [
+        'post',
+        '/v1/admin/revoke',
+        { target: { kind: 'serial', value: String(serial) }, reason: 'x', apply: false },
+      ],
+      [
+        'post',
+        '/v1/admin/revoke',
+        { target: { kind: 'person', value: 'alice' }, reason: 'x', lock: true, apply: true },
+      ],
+      ['post', '/v1/admin/unlock', { person: 'alice', reason: 'x' }],
+      ['post', '/v1/admin/lock', { person: 'alice', reason: 'x' }],
+      ['get', '/v1/admin/issued?limit=1'],
+      ['get', '/v1/admin/issued'],
+      ['get', '/v1/audit/search?limit=2'],
+      ['get', '/v1/audit/search'],
+      ['post', '/v1/admin/principals/release', { principal: 'alice', reason: 'x' }],
+      ['post', '/v1/admin/principals/release', { principal: 'nobody', reason: 'x' }],
+    ];
+    const seen = new Set<string>();
+    for (const [method, path, body] of questions) {
+      const [bare = path] = path.split('?');
+      const answer = await asked(method, path, body);
+      const { responses } = operation(method, bare);
+      const described = responses[String(answer.status)] ?? responses['default'];
+      const [type = ''] = String(answer.headers['content-type']).split(';');
+      const content = described?.content?.[type]?.schema;
+      const schema = content?.['$ref'] === undefined ? content : document.components.schemas['Problem'];
+      if (schema === undefined)
+        throw new Error(`${method} ${path} answered ${answer.status} ${type}, undescribed`);
+      const verdict = z
+        .fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0])
+        .safeParse(answer.json());
+      expect([method, path, verdict.success, verdict.error?.issues]).toEqual([method, path, true, undefined]);
+      if (answer.status < 300) seen.add(`${method} ${bare}`);
+    }
+    // Every route that answers with JSON was tried.
+    const withJson = table
+      .filter(({ answers }) => answers.json !== undefined)
+      .map((r) => `${r.method} ${r.path}`);
+    expect([...seen].sort()).toEqual(withJson.sort());
+  });
+});

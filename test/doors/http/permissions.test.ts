@@ -1,0 +1,286 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allRoutes, createMetrics, openHttpDoor, type HttpDoor } from '../../../src/doors/http/index.ts';
+import { generateProofKey, type ProofKey } from '../../../src/doors/client/index.ts';
+import { loadTls } from '../../../src/main/broker.ts';
+import { loadConfig } from '../../../src/main/config.ts';
+import {
+  alice,
+  auditor as reader,
+  bob,
+  boss,
+  startTestBroker,
+  type TestBroker,
+} from '../../support/broker.ts';
+import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
+
+const auditor = { ...reader, groups: ['auditors', 'users'] };
+const dora = { login: 'dora', groups: ['users'], password: 'canary-dora-4Gf6Ty' };
+const table = allRoutes({ metrics: createMetrics(), version: 'test', metricsAllowed: () => true });
+type Route = (typeof table)[number];
+
+let skewMs = 0;
+const clock = { nowMs: () => Date.now() + skewMs };
+let broker: TestBroker;
+/** The same rooms behind a door at which nobody is an operator. */
+let strict: HttpDoor;
+
+interface Held {
+  readonly token: string;
+  readonly proofKey: ProofKey;
+}
+const held: Record<string, Held> = {};
+
+beforeAll(async () => {
+  broker = await startTestBroker({ people: [boss, alice, bob, auditor, dora], clock });
+  held['expired'] = await broker.loggedIn(alice);
+  skewMs += 6 * 3_600_000;
+  held['revoked'] = await broker.loggedIn(bob);
+  held['user'] = await broker.loggedIn(alice);
+  held['auditor'] = await broker.loggedIn(auditor);
+  const admin = await broker.loggedIn(boss);
+  held['admin'] = admin;
+  await admin.revoke({ target: { kind: 'person', value: 'bob' }, reason: 'left', lock: false, apply: true });
+  // The first session is dead from now on; it may be swept out as soon as somebody logs in.
+  skewMs += 7 * 3_600_000;
+  strict = await openHttpDoor({
+    rooms: broker.running.rooms,
+    metrics: createMetrics(),
+    log: pino({ level: 'silent' }),
+    version: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    tls: loadTls(loadConfig(broker.configFile)),
+    metricsAllowed: () => false,
+  });
+});
+afterAll(async () => {
+  await strict.close();
+  await broker.stop();
+});
+
+/** A request that succeeds for whoever may make it. A new route belongs in here, or these tests fail. */
+const samples: Readonly<
+  Record<string, { query?: string; body?: () => object; prepare?: () => Promise<void> }>
+> = {
+  'post /v1/login': { body: () => ({ login: 'dora', password: dora.password }) },
+  'get /v1/session': {},
+  'delete /v1/session': {},
+  'post /v1/ssh/sign': { body: () => ({ publicKey: newPublicKey() }) },
+  'get /v1/ca': {},
+  'get /v1/krl': {},
+  'get /v1/krl.sig': {},
+  'get /v1/policy/explain': {},
+  'post /v1/admin/revoke': {
+    body: () => ({ target: { kind: 'person', value: 'dora' }, reason: 'test', apply: true }),
+  },
+  'post /v1/admin/lock': { body: () => ({ person: 'dora', reason: 'test' }) },
+  'post /v1/admin/unlock': { body: () => ({ person: 'dora', reason: 'test' }) },
+  'get /v1/admin/issued': { query: '?limit=5' },
+  'post /v1/admin/principals/release': {
+    body: () => ({ principal: 'dora', reason: 'test' }),
+    async prepare() {
+      await (await broker.loggedIn(dora)).sign(newPublicKey(), {});
+      // A name is free for release only when no live certificate bears it any more.
+      const target = { kind: 'person', value: 'dora' } as const;
+      await (await broker.loggedIn(boss)).revoke({ target, reason: 'test', lock: false, apply: true });
+    },
+  },
+  'get /v1/audit/search': { query: '?limit=5' },
+  'get /v1/audit/export': {},
+  'get /v1/audit/checkpoint': {},
+  'get /healthz': {},
+  'get /readyz': {},
+  'get /metrics': {},
+  'get /v1/openapi.json': {},
+};
+
+interface Credential {
+  /** Headers for one request; every proof is fresh. */
+  readonly headers: (method: string, path: string) => Record<string, string>;
+  /** What a route for sessions answers: a code, or the role that the session has. */
+  readonly gives: { readonly code: string } | { readonly role: 'user' | 'auditor' | 'admin' };
+}
+
+function session(name: string): Held {
+  const found = held[name];
+  if (found === undefined) throw new Error(`no session ${name}`);
+  return found;
+}
+
+function dpop(name: string, change: { key?: string; token?: string; method?: string; path?: string } = {}) {
+  return (method: string, path: string): Record<string, string> => {
+    const token = change.token ?? session(name).token;
+    const about = { method: change.method ?? method, path: change.path ?? path, token };
+    const dpopHeader = proofFor(broker, session(change.key ?? name).proofKey, about, clock);
+    return { authorization: `DPoP ${token}`, dpop: dpopHeader };
+  };
+}
+
+const without = (header: string, from: Credential['headers']): Credential['headers'] => {
+  return (method, path) =>
+    Object.fromEntries(Object.entries(from(method, path)).filter(([name]) => name !== header));
+};
+
+const credentials: Readonly<Record<string, Credential>> = {
+  nothing: { headers: () => ({}), gives: { code: 'http.unauthenticated' } },
+  'a proof alone': {
+    headers: without('authorization', dpop('admin')),
+    gives: { code: 'http.unauthenticated' },
+  },
+  'text that is no token': {
+    headers: () => ({ authorization: 'DPoP !' }),
+    gives: { code: 'http.unauthenticated' },
+  },
+  'a basic password': {
+    headers: () => ({ authorization: `Basic ${Buffer.from('boss:x').toString('base64')}` }),
+    gives: { code: 'http.unauthenticated' },
+  },
+  'an admin’s token as Bearer': {
+    headers: (method, path) => ({
+      ...dpop('admin')(method, path),
+      authorization: `Bearer ${session('admin').token}`,
+    }),
+    gives: { code: 'http.unauthenticated' },
+  },
+  'a token nobody gave out': {
+    headers: dpop('admin', { token: `sp1_${'A'.repeat(43)}` }),
+    gives: { code: 'identity.session_unknown' },
+  },
+  'an admin’s token without a proof': {
+    headers: without('dpop', dpop('admin')),
+    gives: { code: 'identity.dpop_missing' },
+  },
+  'an admin’s token with a user’s key': {
+    headers: dpop('admin', { key: 'user' }),
+    gives: { code: 'identity.session_wrong_key' },
+  },
+  'an admin’s token with a proof for a user’s token': {
+    headers: (method, path) => ({
+      authorization: `DPoP ${session('admin').token}`,
+      dpop: dpop('user')(method, path)['dpop'] ?? '',
+    }),
+    gives: { code: 'identity.dpop_invalid' },
+  },
+  'an admin’s proof for another path': {
+    headers: dpop('admin', { path: '/v1/elsewhere' }),
+    gives: { code: 'identity.dpop_wrong_url' },
+  },
+  'an admin’s proof for another method': {
+    headers: dpop('admin', { method: 'PUT' }),
+    gives: { code: 'identity.dpop_invalid' },
+  },
+  'a revoked session': { headers: dpop('revoked'), gives: { code: 'identity.session_unknown' } },
+  'a user': { headers: dpop('user'), gives: { role: 'user' } },
+  'an auditor': { headers: dpop('auditor'), gives: { role: 'auditor' } },
+  'an admin': { headers: dpop('admin'), gives: { role: 'admin' } },
+};
+
+const rolesFor: Readonly<Record<string, readonly string[]>> = {
+  session: ['user', 'auditor', 'admin'],
+  admin: ['admin'],
+  'admin-or-auditor': ['admin', 'auditor'],
+};
+
+/** The whole meaning of a permission, written down a second time. */
+function expected({ permission }: Route, { gives }: Credential): string {
+  if (permission === 'public' || permission === 'operator') return 'allowed';
+  if ('code' in gives) return gives.code;
+  return rolesFor[permission]?.includes(gives.role) === true ? 'allowed' : 'http.not_permitted';
+}
+
+async function attempt(route: Route, credential: Credential, port = broker.port): Promise<HttpAnswer> {
+  const sample = samples[`${route.method} ${route.path}`] ?? {};
+  const method = route.method.toUpperCase();
+  const headers = { ...credential.headers(method, route.path) };
+  if (route.path === '/v1/login') {
+    headers['dpop'] = proofFor(broker, generateProofKey(), { method, path: route.path }, clock);
+  }
+  if (route.body !== undefined) headers['content-type'] = 'application/json';
+  const body = sample.body === undefined ? {} : { body: JSON.stringify(sample.body()) };
+  const path = `${route.path}${sample.query ?? ''}`;
+  return ask({ ...broker, port }, { method, path, headers, ...body });
+}
+
+const logSize = async (): Promise<bigint> => (await broker.running.rooms.store.logHead()).size;
+
+describe('every route with every kind of credential', () => {
+  it('has a sample for each route of the table, and a route for each sample', () => {
+    expect(Object.keys(samples).sort()).toEqual(table.map(({ method, path }) => `${method} ${path}`).sort());
+    expect(new Set(table.map(({ permission }) => permission))).toEqual(
+      new Set(['public', 'operator', 'session', 'admin', 'admin-or-auditor']),
+    );
+  });
+
+  it('refuses an expired session', async () => {
+    const expired = { headers: dpop('expired'), gives: { code: 'identity.session_expired' } };
+    for (const route of table.filter(({ permission }) => permission !== 'public')) {
+      expect([route.path, (await attempt(route, expired)).code]).toEqual([
+        route.path,
+        expected(route, expired),
+      ]);
+    }
+  });
+
+  for (const route of table) {
+    it(`${route.method.toUpperCase()} ${route.path}: ${route.permission}`, async () => {
+      const answers: Record<string, string> = {};
+      const wanted: Record<string, string> = {};
+      for (const [name, credential] of Object.entries(credentials)) {
+        const want = expected(route, credential);
+        wanted[name] = want;
+        if (want === 'allowed') await samples[`${route.method} ${route.path}`]?.prepare?.();
+        const before = await logSize();
+        const answer = await attempt(route, credential);
+        answers[name] = answer.code;
+        if (answer.code === 'allowed') expect(answer.status).toBe(route.answers.status);
+        else {
+          expect(answer.status, name).toBe(want === 'http.not_permitted' ? 403 : 401);
+          // A refusal did nothing but say so in the log, where somebody with a live session tried what is not theirs.
+          const told = ['http.not_permitted', 'identity.session_wrong_key'].includes(want) ? 1n : 0n;
+          expect((await logSize()) - before, name).toBe(told);
+        }
+        if (route.method === 'delete' && answer.code === 'allowed') await renew(name);
+      }
+      expect(answers).toEqual(wanted);
+    });
+  }
+
+  it('answers HEAD with the permission of GET', async () => {
+    for (const route of table.filter(({ method }) => method === 'get')) {
+      const refused = await ask(broker, { method: 'HEAD', path: route.path });
+      const open = route.permission === 'public' || route.permission === 'operator';
+      expect([route.path, refused.status, refused.body.length]).toEqual([route.path, open ? 200 : 401, 0]);
+    }
+  });
+
+  it('keeps metrics, and the details of readiness, from addresses that are not the operator’s', async () => {
+    const [metrics] = table.filter(({ permission }) => permission === 'operator');
+    if (metrics === undefined) throw new Error('no route for operators');
+    for (const credential of Object.values(credentials)) {
+      expect((await attempt(metrics, credential, strict.port)).code).toBe('http.not_permitted');
+    }
+    const outside = await ask({ ...broker, port: strict.port }, { path: '/readyz' });
+    expect(outside.status).toBe(200);
+    expect(outside.body.toString()).not.toContain('detail');
+    const inside = await ask(broker, { path: '/readyz' });
+    expect(inside.body.toString()).toContain('detail');
+  });
+
+  it('takes each proof once', async () => {
+    const headers = dpop('user')('GET', '/v1/session');
+    expect((await ask(broker, { path: '/v1/session', headers })).code).toBe('allowed');
+    expect((await ask(broker, { path: '/v1/session', headers })).code).toBe('identity.dpop_replayed');
+  });
+});
+
+/** Logging out worked: the next route needs the session again. */
+async function renew(credential: string): Promise<void> {
+  const people = {
+    'a user': ['user', alice],
+    'an auditor': ['auditor', auditor],
+    'an admin': ['admin', boss],
+  } as const;
+  const [name, person] = people[credential as keyof typeof people];
+  held[name] = await broker.loggedIn(person);
+}

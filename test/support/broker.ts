@@ -1,0 +1,183 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import {
+  createBrokerClient,
+  generateProofKey,
+  type BrokerClient,
+  type ProofKey,
+} from '../../src/doors/client/index.ts';
+import { addPerson } from '../../src/identity/index.ts';
+import { systemClock, systemRandom, type Clock } from '../../src/kernel/index.ts';
+import { startBroker, type RunningBroker } from '../../src/main/broker.ts';
+import { loadConfig } from '../../src/main/config.ts';
+import { copyOfInit } from './broker-template.ts';
+
+export interface TestPerson {
+  readonly login: string;
+  readonly groups: readonly string[];
+  readonly password: string;
+}
+
+export interface BrokerFolderOptions {
+  /** Replaces the policy that `init` writes. */
+  readonly policy?: string;
+  readonly people?: readonly TestPerson[];
+  /** YAML of further directories, indented as items of `directories:`. */
+  readonly directories?: string;
+  /** Further files for nobody else's eyes, by their path below the folder, e.g. the password of a service account. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** A folder made by the real `init`, with people, on a port that was free a moment ago. */
+export interface BrokerFolder {
+  readonly folder: string;
+  readonly configFile: string;
+  readonly caFile: string;
+  readonly logKeyFile: string;
+  readonly peopleFile: string;
+  readonly policyFile: string;
+  readonly userCaFile: string;
+  readonly url: string;
+  readonly port: number;
+  remove(): void;
+}
+
+/** Whoever a test logs in. Passwords look like nothing else, so that a canary scan can find them. */
+export const boss: TestPerson = {
+  login: 'boss',
+  groups: ['admins', 'users'],
+  password: 'canary-boss-7Qx1Zm',
+};
+export const alice: TestPerson = { login: 'alice', groups: ['users'], password: 'canary-alice-9Wk2Rt' };
+export const bob: TestPerson = { login: 'bob', groups: ['users'], password: 'canary-bob-3Lp8Vn' };
+export const auditor: TestPerson = {
+  login: 'audrey',
+  groups: ['auditors'],
+  password: 'canary-audrey-5Hd4Yc',
+};
+
+// Cheap on purpose: the real cost is tested with the built-in directory.
+const cost = { N: 2 ** 14, r: 8, p: 1 };
+
+/** Makes a broker's folder without starting anything. */
+export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promise<BrokerFolder> {
+  const parent = mkdtempSync(join(tmpdir(), 'sallyport-broker-'));
+  const folder = join(parent, 'broker');
+  await copyOfInit(folder);
+  const peopleFile = join(folder, 'people.json');
+  for (const person of options.people ?? [boss, alice, bob, auditor]) {
+    await addPerson(peopleFile, person, { random: systemRandom, cost });
+  }
+  const port = await freePort();
+  const configFile = join(folder, 'sallyport.yaml');
+  const config = readFileSync(configFile, 'utf8').replaceAll('8443', String(port));
+  writeFileSync(configFile, `${config}\n${options.directories ?? ''}`);
+  const policyFile = join(folder, 'policy.yaml');
+  if (options.policy !== undefined) writeFileSync(policyFile, options.policy);
+  for (const [path, content] of Object.entries(options.files ?? {}))
+    writeFileSync(join(folder, path), content, { mode: 0o600 });
+  return {
+    folder,
+    configFile,
+    caFile: join(folder, 'tls', 'ca.pem'),
+    logKeyFile: join(folder, 'accounting-log.vkey'),
+    peopleFile,
+    policyFile,
+    userCaFile: join(folder, 'ssh-user-ca.pub'),
+    url: `https://127.0.0.1:${port}`,
+    port,
+    remove: () => rmSync(parent, { recursive: true, force: true }),
+  };
+}
+
+/** Whom a test lets try, in the built-in directory or any other. */
+export interface LoginAttempt {
+  readonly login: string;
+  readonly password: string;
+  readonly directory?: string;
+}
+
+export interface TestBroker extends BrokerFolder {
+  readonly running: RunningBroker;
+  /** Everything that the broker logged, JSON lines. */
+  log(): string;
+  client(): BrokerClient;
+  /** A client with a session of its own. */
+  loggedIn(person: LoginAttempt): Promise<LoggedInClient>;
+  stop(): Promise<void>;
+}
+
+export interface LoggedInClient extends BrokerClient {
+  readonly token: string;
+  readonly proofKey: ProofKey;
+}
+
+/** A real broker in this process, behind real HTTPS. */
+export async function startTestBroker(
+  options: BrokerFolderOptions & { readonly clock?: Clock } = {},
+): Promise<TestBroker> {
+  const made = await makeBrokerFolder(options);
+  const lines: string[] = [];
+  const config = loadConfig(made.configFile);
+  const running = await startBroker({
+    config,
+    passphrase: readFileSync(join(made.folder, 'secrets', 'keys.passphrase'), 'utf8').trim(),
+    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
+    version: 'test',
+    clock: options.clock ?? systemClock,
+  });
+  const clients: BrokerClient[] = [];
+  const client = (session?: { token: string; proofKey: ProofKey }): BrokerClient => {
+    const created = clientOf(made, options.clock ?? systemClock, session);
+    clients.push(created);
+    return created;
+  };
+  return {
+    ...made,
+    running,
+    log: () => lines.join(''),
+    client: () => client(),
+    async loggedIn({ login, password, directory }) {
+      const proofKey = generateProofKey();
+      const asked = { login, password, ...(directory === undefined ? {} : { directory }) };
+      const { token } = await client().login(asked, proofKey);
+      return { ...client({ token, proofKey }), token, proofKey };
+    },
+    async stop() {
+      for (const open of clients) open.close();
+      await running.stop();
+      made.remove();
+    },
+  };
+}
+
+/** The product's own client, as the CLI uses it. */
+export function clientOf(
+  broker: Pick<BrokerFolder, 'url' | 'caFile'>,
+  clock: Clock = systemClock,
+  session?: { readonly token: string; readonly proofKey: ProofKey },
+): BrokerClient {
+  return createBrokerClient({
+    origin: broker.url,
+    ca: readFileSync(broker.caFile, 'utf8'),
+    clock,
+    random: systemRandom,
+    userAgent: 'sallyport-test',
+    ...(session === undefined ? {} : { session }),
+  });
+}
+
+/** A loopback port that nothing listened on a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
