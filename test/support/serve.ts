@@ -59,7 +59,8 @@ export function runSallyport(args: readonly string[], env: Env = {}, input = '')
 /** The command line on a terminal of its own (`script` makes it); what is written to `process.stdin` is typed there. */
 export function typeInto(args: readonly string[], env: Env = {}): Spoken {
   const quoted = [process.execPath, cli, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  const child = spawn('script', ['-qefc', quoted.join(' '), '/dev/null'], {
+  // `exec`: a dash that stays in between takes the Ctrl-C too, and dies of it with 130 whatever the program answers.
+  const child = spawn('script', ['-qefc', `exec ${quoted.join(' ')}`, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env, TERM: 'xterm' },
   });
