@@ -6,9 +6,20 @@ export interface Clock {
 
 export const systemClock: Clock = { nowMs: () => Date.now() };
 
-/** RFC 3339 in UTC with milliseconds, `2026-11-23T16:20:00.000Z`. */
+// What one broker writes in a second names the same few seconds over and over.
+const seconds = new Map<number, string>();
+const maxSeconds = 64;
+
+/** RFC 3339 in UTC with milliseconds, `2026-11-23T16:20:00.000Z`, of whole milliseconds. @throws RangeError for what is not a time */
 export function toRfc3339(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  const second = Math.floor(timeMs / 1000);
+  let text = seconds.get(second);
+  if (text === undefined) {
+    text = new Date(second * 1000).toISOString().slice(0, -4);
+    if (seconds.size >= maxSeconds) seconds.clear();
+    seconds.set(second, text);
+  }
+  return `${text}${String(timeMs - second * 1000).padStart(3, '0')}Z`;
 }
 
 /** `2026-11-23 16:20:00 UTC`, for sentences that people read; a machine gets `toRfc3339`. */

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatUtc, parseRfc3339, toRfc3339 } from '../../src/kernel/index.ts';
 
@@ -12,5 +13,21 @@ describe('a moment in words', () => {
     expect(formatUtc(timeMs)).toBe(people);
     // The form for people is not one that anything of ours reads back.
     expect(parseRfc3339(people)).toBeUndefined();
+  });
+
+  it('is the same for a machine as ECMAScript writes it, whichever moments came before', () => {
+    const moment = fc.oneof(
+      fc.integer({ min: -5000, max: 200_000 }),
+      fc.integer({ min: -8.64e15, max: 8.64e15 }),
+    );
+    fc.assert(
+      fc.property(moment, (timeMs) => {
+        expect(toRfc3339(timeMs)).toBe(new Date(timeMs).toISOString());
+      }),
+      {
+        numRuns: 2000,
+      },
+    );
+    expect(() => toRfc3339(Number.NaN)).toThrow(RangeError);
   });
 });
