@@ -10,7 +10,7 @@ export interface Group {
   readonly name?: string;
 }
 
-/** Who somebody is, as the directory said at `checkedMs`. Directories never return a person who may not log in. */
+/** Who somebody is, as the directory said just now. Directories never return a person who may not log in. */
 export interface Person {
   readonly id: PersonId;
   /** Name of the configured directory. */
@@ -22,7 +22,6 @@ export interface Person {
   readonly attributes: ReadonlyMap<string, readonly string[]>;
   /** Direct and inherited groups. */
   readonly groups: readonly Group[];
-  readonly checkedMs: number;
 }
 
 /** Why a directory does not let somebody in. Goes to the log by name. */

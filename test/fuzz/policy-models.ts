@@ -138,7 +138,6 @@ const person: fc.Arbitrary<Person> = fc
       ['mail', mail],
     ]),
     groups: groups.map((name) => ({ name })),
-    checkedMs: 0,
   }));
 
 const request: fc.Arbitrary<UserCertificateRequest> = fc

@@ -54,7 +54,6 @@ describe('a login', () => {
         login: 'alice',
         attributes: new Map([['uid', ['alice']]]),
         groups: [{ name: 'users' }],
-        checkedMs: clock.nowMs(),
       },
     });
     const bob = await directory.authenticate('bob', password);

@@ -15,7 +15,6 @@ const person = (directory: string, login = 'alice'): Person => ({
   login,
   attributes: new Map(),
   groups: [],
-  checkedMs: 0,
 });
 const accepted = (directory: string): Authentication => ({ outcome: 'accepted', person: person(directory) });
 const down = (): never => {

@@ -30,7 +30,6 @@ export function makePerson(parts: PersonParts = {}): Person {
     login,
     attributes: new Map(Object.entries(parts.attributes ?? { uid: [login] })),
     groups: parts.groups ?? [{ name: 'users' }],
-    checkedMs: atMs,
   };
 }
 

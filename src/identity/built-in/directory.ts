@@ -13,7 +13,7 @@ const lookEveryMs = 250;
 
 interface Known {
   readonly record: PersonRecord;
-  readonly person: Omit<Person, 'checkedMs'>;
+  readonly person: Person;
 }
 
 interface Roll {
@@ -40,13 +40,10 @@ export interface BuiltInDirectoryOptions {
  * Methods throw CodedError `identity.directory_unavailable`, and `authenticate` also `identity.busy`.
  */
 export function createBuiltInDirectory(options: BuiltInDirectoryOptions): Directory {
-  const { name, clock } = options;
+  const { name } = options;
   const roll = createRollKeeper(options);
   const gate = createGate({ maxRunning: 2, maxWaiting: 32, maxFromNetwork: 8 });
-  const accepted = (known: Known): Authentication => ({
-    outcome: 'accepted',
-    person: { ...known.person, checkedMs: clock.nowMs() },
-  });
+  const accepted = ({ person }: Known): Authentication => ({ outcome: 'accepted', person });
 
   return {
     name,
@@ -79,7 +76,7 @@ export function createBuiltInDirectory(options: BuiltInDirectoryOptions): Direct
       if (known === undefined) return undefined;
       const { id } = known.person;
       if (known.record.disabled) return { id, login: known.record.login, reason: 'disabled' };
-      return { id, login: known.record.login, person: { ...known.person, checkedMs: clock.nowMs() } };
+      return { id, login: known.record.login, person: known.person };
     },
     health: () => roll.health(),
     close: () => {

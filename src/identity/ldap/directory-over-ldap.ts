@@ -172,7 +172,6 @@ export class DirectoryOverLdap implements Directory {
       directory: this.name,
       ...this.#dialect.describe(entry),
       groups: await this.#dialect.groupsOf(entry, this.#fleet),
-      checkedMs: this.#clock.nowMs(),
     };
   }
 }
