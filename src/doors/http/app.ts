@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
@@ -12,6 +11,7 @@ import express, {
 import { z } from 'zod';
 import { openSession, requireRole, type Caller } from '../../broker/index.ts';
 import { CodedError, printable } from '../../kernel/index.ts';
+import { readJson } from './body.ts';
 import { readiness } from './health.ts';
 import type { HttpDoorOptions } from './server.ts';
 import { openApiDocument } from './openapi.ts';
@@ -21,8 +21,6 @@ import { routes } from './routes.ts';
 import { healthAnswer, readyAnswer } from './schemas.ts';
 
 type AppOptions = Pick<HttpDoorOptions, 'rooms' | 'metrics' | 'log' | 'version' | 'metricsAllowed'>;
-
-const maxBodyBytes = 64 * 1024;
 
 /** The express application: every route of the table, and problem documents for everything else. */
 export function createApp(options: AppOptions): Express {
@@ -123,7 +121,7 @@ function handler(definition: Route, options: AppOptions): RequestHandler {
   return async (request, response) => {
     response.locals['route'] = definition.path;
     const caller = callerOf(request, String(response.getHeader('X-Request-Id')));
-    const answer = await answerTo(definition, options, { request, response, caller });
+    const answer = await answerTo(definition, options, { request, caller });
     await send(response, request, definition, answer);
   };
 }
@@ -132,7 +130,7 @@ function handler(definition: Route, options: AppOptions): RequestHandler {
 async function answerTo(
   definition: Route,
   options: AppOptions,
-  { request, response, caller }: { request: Request; response: Response; caller: Caller },
+  { request, caller }: { request: Request; caller: Caller },
 ): Promise<Answer> {
   const { rooms } = options;
   const proof = { proof: oneHeader(request, 'dpop'), method: request.method, path: request.path };
@@ -140,7 +138,7 @@ async function answerTo(
     rooms,
     proof,
     query: parse(definition.query ?? nothing, request.query, 'query'),
-    body: definition.body && parse(definition.body, await readJson(request, response), 'body'),
+    body: definition.body && parse(definition.body, await readJson(request), 'body'),
   });
   switch (definition.permission) {
     case 'public':
@@ -247,40 +245,6 @@ async function sendBytes(response: Response, request: Request, answer: BytesAnsw
   await pipeline(answer.bytes, response);
 }
 
-const parseBody = express.json({
-  limit: maxBodyBytes,
-  strict: true,
-  // A small compressed body could become a large one, and no client of ours compresses.
-  inflate: false,
-  type: () => true,
-  verify: (_request, _response, bytes) => {
-    // Otherwise every wrong byte would become the same replacement character.
-    if (!isUtf8(bytes)) throw unsupportedMediaType();
-  },
-});
-
-/** The parsed body; undefined when there is none. @throws CodedError `http.unsupported_media_type`, and what `bodyError` reads */
-function readJson(request: Request, response: Response): Promise<unknown> {
-  const contentType = request.headers['content-type'] ?? '';
-  const type = contentType.split(';')[0]?.trim().toLowerCase();
-  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(contentType)?.[1]?.toLowerCase();
-  if (type !== 'application/json' || (charset !== undefined && charset !== 'utf-8')) {
-    return Promise.reject(unsupportedMediaType());
-  }
-  return new Promise((resolve, reject) => {
-    parseBody(request, response, (error?: unknown) => {
-      if (error === undefined) resolve(request.body);
-      else reject(error instanceof Error ? error : new Error('the body cannot be read'));
-    });
-  });
-}
-
-function unsupportedMediaType(): CodedError {
-  return new CodedError('http.unsupported_media_type', 'The body must be plain UTF-8 JSON.', {
-    next: 'Send Content-Type: application/json, without compression.',
-  });
-}
-
 function methodNotAllowed(methods: readonly Route['method'][]): RequestHandler {
   const allowed = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
   return (_request, response, next) => {
@@ -301,7 +265,7 @@ const notFound: RequestHandler = (_request, _response, next) => {
 function errorHandler({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     const requestId = String(response.getHeader('X-Request-Id'));
-    const problem = problemOf(bodyError(thrown) ?? thrown, requestId);
+    const problem = problemOf(thrown, requestId);
     response.locals['code'] = problem.code;
     const told = { requestId, path: request.path.slice(0, 200), code: problem.code, status: problem.status };
     if (response.destroyed) log.info(told, 'the client went away');
@@ -319,25 +283,4 @@ function errorHandler({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
     if (!request.complete) response.setHeader('Connection', 'close');
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   };
-}
-
-/** What express's body parser throws, as ours. */
-function bodyError(thrown: unknown): CodedError | undefined {
-  const type = thrown instanceof Error && 'type' in thrown ? String(thrown.type) : undefined;
-  switch (type) {
-    case undefined:
-      return undefined;
-    case 'entity.too.large':
-      return new CodedError('http.too_large', `The body is larger than ${maxBodyBytes} bytes.`, {
-        next: 'Send less.',
-      });
-    case 'encoding.unsupported':
-    case 'charset.unsupported':
-    case 'entity.verify.failed':
-      return unsupportedMediaType();
-    default:
-      return new CodedError('http.bad_request', 'The body is not complete and valid JSON.', {
-        next: 'See /v1/openapi.json.',
-      });
-  }
 }
