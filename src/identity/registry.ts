@@ -70,7 +70,8 @@ export function createIdentity(options: { readonly directories: readonly Directo
 
   return {
     directories: [...byName.keys()],
-    async authenticate({ login, password, directory: name, standing }) {
+    async authenticate({ login: typed, password, directory: name, standing }) {
+      const login = withoutOuterSpaces(typed);
       const directories = isPossibleLogin(login) ? candidates(login, name) : [];
       if (!isPossiblePassword(password)) return refused('wrong_password');
       for (const directory of directories) {
@@ -84,7 +85,8 @@ export function createIdentity(options: { readonly directories: readonly Directo
       const directory = named(id.slice(0, id.indexOf(':')));
       return own(directory, await directory.recheck(id));
     },
-    async find(login, name) {
+    async find(typed, name) {
+      const login = withoutOuterSpaces(typed);
       if (!isPossibleLogin(login)) return undefined;
       for (const directory of candidates(login, name)) {
         const found = await directory.find(login);
@@ -97,6 +99,17 @@ export function createIdentity(options: { readonly directories: readonly Directo
       await Promise.all(options.directories.map((directory) => directory.close()));
     },
   };
+}
+
+/**
+ * Spaces around a name count in no directory (RFC 4518 section 2.6.1; Active Directory likewise). Taken off here, so that all
+ * directories are asked for the same name and none is passed over because of them.
+ */
+function withoutOuterSpaces(typed: string): string {
+  let [start, end] = [0, typed.length];
+  while (typed[start] === ' ') start += 1;
+  while (end > start && typed[end - 1] === ' ') end -= 1;
+  return typed.slice(start, end);
 }
 
 /** A directory may speak only for its own people, whatever a mistake in it or in its server says. */

@@ -76,6 +76,23 @@ describe('createIdentity', () => {
     expect([upn, first, second, third].map((directory) => directory.asked.length)).toEqual([0, 1, 1, 0]);
   });
 
+  it('asks every directory for the name without the spaces around it, so that none is passed over for them', async () => {
+    const strict = fake(
+      'strict',
+      () => accepted('strict'),
+      (login) => login.trim() === login,
+    );
+    const lax = fake('lax', () => accepted('lax'));
+    const identity = createIdentity({ directories: [strict, lax] });
+    expect(await identity.authenticate({ ...good, login: '  alice ' })).toEqual(accepted('strict'));
+    await identity.find(' alice  ');
+    expect(strict.asked).toEqual(['authenticate alice', 'find alice']);
+    expect(lax.asked).toEqual([]);
+    // Other white space is no space: it stays, and is for the directories to refuse.
+    await identity.authenticate({ ...good, login: '\u00a0alice' });
+    expect(lax.asked).toEqual(['authenticate \u00a0alice']);
+  });
+
   it.each<RefusalReason>([
     'wrong_password',
     'disabled',

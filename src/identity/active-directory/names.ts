@@ -35,7 +35,7 @@ export function parseDomainLogin(login: string, names: DomainNames): DomainLogin
   return { form: 'principal', principal: login, account: login.slice(0, at), suffix };
 }
 
-/** Active Directory would ignore white space at the end of a name; here it is a different name, which nobody has. */
+/** Spaces around a whole login are gone by now (`createIdentity`); inside `DOMAIN\\ name` they make a name that nobody has. */
 function isAccount(text: string): boolean {
   return text !== '' && text.trim() === text;
 }
