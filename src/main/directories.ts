@@ -147,10 +147,10 @@ function observed(directory: Directory, observe: ObserveDirectory): Directory {
     name: directory.name,
     kind: directory.kind,
     recognises: (login) => directory.recognises(login),
-    authenticate: (login, password) =>
+    authenticate: (...asked) =>
       timed(
         'authenticate',
-        () => directory.authenticate(login, password),
+        () => directory.authenticate(...asked),
         ({ outcome }) => outcome,
       ),
     recheck(id) {
@@ -158,10 +158,10 @@ function observed(directory: Directory, observe: ObserveDirectory): Directory {
       // A built-in directory answers from memory, for every certificate: timing it would cost more than it takes.
       return directory.kind === 'built-in' ? recheck() : timed('recheck', recheck, ({ outcome }) => outcome);
     },
-    find: (login) =>
+    find: (...asked) =>
       timed(
         'find',
-        () => directory.find(login),
+        () => directory.find(...asked),
         (found) => (found === undefined ? 'unknown' : 'found'),
       ),
     health: () => directory.health(),
