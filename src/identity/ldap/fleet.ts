@@ -31,7 +31,10 @@ export class Fleet {
   /** Begins to look for the servers and to ask them, in the background. */
   constructor(options: FleetOptions) {
     this.#options = options;
-    void this.#discover();
+    // Not before whoever made this had the chance to close it again: checking a configuration asks nobody.
+    queueMicrotask(() => {
+      if (!this.#closed) void this.#discover();
+    });
   }
 
   /**

@@ -14,6 +14,9 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
   const policy = loadPolicy(config);
   loadTls(config);
   createDpopVerifier({ origins: config.origins, clock: systemClock });
+  for (const directory of config.directories) {
+    if (directory.kind === 'built-in') await listPeople(directory.file);
+  }
   const directories: Directory[] = config.directories.map((directory) =>
     createDirectory(directory, {
       clock: systemClock,
@@ -21,10 +24,8 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
       observe: () => undefined,
     }),
   );
-  for (const directory of config.directories) {
-    if (directory.kind === 'built-in') await listPeople(directory.file);
-  }
   const identity = createIdentity({ directories });
+  // At once, with no wait between: a directory that lives on begins to look for its servers.
   await identity.close();
   const keys = await openKeys(
     config,
