@@ -60,7 +60,9 @@ export async function revoke(rooms: Rooms, request: RevokeRequest, caller: Signe
 
   // 2. The rehearsal answers from the same questions as the act. It is a look at somebody's credentials, and recorded as one.
   if (!request.apply) {
-    const fields = { target: { kind: `revoke ${target.kind}`, value: printable(request.target.value, 128) } };
+    // The typed name of a person is personal: an entry is for ever, so their id stands there.
+    const value = person?.id ?? printable(request.target.value, 128);
+    const fields = { target: { kind: `revoke ${target.kind}`, value } };
     const timeMs = rooms.clock.nowMs();
     const entry = entryBy(caller, { type: 'log.read', timeMs, subject: person?.id, fields });
     await rooms.store.commit({ guard: stillSignedIn(caller), entries: [entry] });

@@ -86,6 +86,13 @@ describe('the main job over real HTTPS', () => {
     const rehearsed = await admin.revoke({ target, reason: 'left', lock: true, apply: false });
     expect(rehearsed.credentials.map(({ serial }) => serial)).toContain(signed.serial);
     expect(parseKrl(await admin.krl()).version).toBe(before.version);
+    // An entry is for ever: whoever was meant stands in it by id, not by name.
+    const looks = (await admin.searchLog({ type: 'log.read', person: 'bob' })).items.map(
+      ({ entry }) => entry as { subject: { uid: string }; target: { kind: string; value: string } },
+    );
+    const looked = looks.find(({ target: { kind } }) => kind === 'revoke person');
+    expect(looked?.target.value).toBe(looked?.subject.uid);
+    expect(looked?.target.value).toMatch(/^builtin:/);
 
     const done = await admin.revoke({ target, reason: 'left', lock: true, apply: true });
     expect(done.sessions).toBe(1);
