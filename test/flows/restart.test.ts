@@ -124,6 +124,8 @@ describe('a broker that is stopped and started again', () => {
     broker.process.kill('SIGHUP');
     await broker.said(/reload refused/, heard);
     expect(broker.stdout()).toContain(`${made.policyFile}:${line + 1}:${column + 1}: `);
+    expect(broker.stdout()).toContain('"code":"policy.invalid"');
+    expect(broker.stdout()).not.toMatch(/"stack"|\bat .*\.ts:\d/);
     expect(await codeOf(sign(session))).toBe('accepted');
 
     heard = broker.length();

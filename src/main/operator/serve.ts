@@ -1,7 +1,7 @@
-import { pino, type LoggerOptions } from 'pino';
+import { pino, stdSerializers, type LoggerOptions } from 'pino';
 import { readFileSync } from 'node:fs';
 import type { OperatorIo } from '../../doors/cli/index.ts';
-import { CodedError } from '../../kernel/index.ts';
+import { CodedError, isCodedError } from '../../kernel/index.ts';
 import { startBroker, type RunningBroker } from '../broker.ts';
 import { loadConfig } from '../config.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -21,6 +21,7 @@ export async function serve(options: { readonly configFile: string }, io: Operat
       paths: ['password', 'token', 'proof', '*.password', '*.token', '*.proof', 'headers.authorization'],
       censor: '[removed]',
     },
+    serializers: { err: toLogged },
     base: { name: 'sallyport' },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
@@ -55,6 +56,13 @@ export async function serve(options: { readonly configFile: string }, io: Operat
   process.off('SIGHUP', reload);
   log.info({}, 'stopped');
   output.flushSync();
+}
+
+/** A refusal says all there is to say; only a fault that nobody foresaw brings its stack. */
+function toLogged(error: Error): object {
+  if (!isCodedError(error)) return stdSerializers.err(error);
+  const { code, message, next, details, cause } = error;
+  return { code, message, next, details, cause: cause instanceof Error ? cause.message : undefined };
 }
 
 function listenProblem(error: unknown, listen: string): CodedError | undefined {
