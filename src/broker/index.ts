@@ -11,6 +11,7 @@ export * from './list-issued.ts';
 export * from './lock-person.ts';
 export * from './log-in.ts';
 export * from './open-session.ts';
+export * from './people-watch.ts';
 export * from './publish-krl.ts';
 export * from './read-log.ts';
 export * from './release-principal.ts';

@@ -12,6 +12,7 @@ import {
   heartbeat,
   IssueQuota,
   KrlPublisher,
+  PeopleWatch,
   SerialSource,
   shutDown,
   startUp,
@@ -49,7 +50,6 @@ import { addressFilter } from './address-filter.ts';
 import type { Config } from './config.ts';
 import { createDirectory } from './directories.ts';
 import { keyFile } from './key-files.ts';
-import { PeopleWatch } from './people-watch.ts';
 
 const heartbeatEveryMs = 600_000;
 const catchUpEveryMs = 1000;
@@ -136,7 +136,8 @@ export function loadTls(config: Config): { certificate: string; key: string } {
 
 /**
  * Puts the house together and opens the door: the only place that constructs things. Nothing is listening before the store is
- * open, the log's checkpoint has been verified, abandoned serials are void and a list is published.
+ * open, the log's checkpoint has been verified, abandoned serials are void, changes of the built-in people are entries and a list is
+ * published.
  */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const { config, log, version, clock = systemClock } = options;
@@ -202,16 +203,22 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       clock,
       random: pooledRandom(systemRandom),
     };
-    await startUp(rooms, { version, policy: policy.policyVersion, ca_fp: issuer.caFingerprint });
+    await startUp(rooms, {
+      version,
+      policy: policy.policyVersion,
+      config: config.sha256,
+      ca_fp: issuer.caFingerprint,
+      directories: config.directories.map(({ name, kind }) => `${name} (${kind})`),
+    });
+    const watches = config.directories.flatMap((directory) =>
+      directory.kind === 'built-in' ? [new PeopleWatch(directory.name, directory.file)] : [],
+    );
+    for (const watch of watches) await watch.look(rooms);
     const { host, port } = listenAddress(config.listen);
     const metricsAllowed = addressFilter(config.metrics.allow);
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
     door = opened;
     warnOfExpiry(tls.certificate, log, clock.nowMs());
-    const watches = config.directories.flatMap((directory) =>
-      directory.kind === 'built-in' ? [new PeopleWatch(directory.name, directory.file)] : [],
-    );
-    for (const watch of watches) await watch.look(rooms);
     const timers = startTimers(rooms, watches, log);
     return {
       port: opened.port,

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import { z } from 'zod';
 import { parseOrigin } from '../accounting/index.ts';
-import { CodedError, isCodedError, printable } from '../kernel/index.ts';
+import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
 import { readTrustedFile } from '../keys/index.ts';
 import { isNetwork } from './address-filter.ts';
 
@@ -128,7 +128,10 @@ function namesDiffer(directories: readonly { readonly name: string }[], context:
 }
 
 /** The configuration file, checked, with every path made absolute against the file's own folder. */
-export type Config = z.output<typeof schema>;
+export type Config = z.output<typeof schema> & {
+  /** Hex SHA-256 of the file, for the log. */
+  readonly sha256: string;
+};
 export type DirectoryConfig = Config['directories'][number];
 
 /**
@@ -166,7 +169,7 @@ export function loadConfig(file: string): Config {
       }),
     );
   }
-  return absolute(parsed.data, dirname(resolve(file)));
+  return { ...absolute(parsed.data, dirname(resolve(file))), sha256: sha256(source).toString('hex') };
 }
 
 function asKey(part: PropertyKey): string | number {
@@ -211,7 +214,7 @@ function invalid(problems: readonly string[]): CodedError {
   });
 }
 
-function absolute(config: Config, folder: string): Config {
+function absolute(config: z.output<typeof schema>, folder: string): Omit<Config, 'sha256'> {
   const full = (relative: string): string => resolve(folder, relative);
   const { passphrase: source } = config.keys;
   return {

@@ -253,11 +253,12 @@ describe('the main job over real HTTPS', () => {
     const admin = await broker.loggedIn(boss);
     const { id } = (await (await broker.loggedIn(auditor)).session()).person;
     await setDisabled(broker.peopleFile, { login: 'audrey', disabled: true });
-    const changed = async (): Promise<unknown[]> =>
-      (await admin.searchLog({ type: 'directory.change' })).items.map(
-        ({ entry }) => (entry as { subject: { uid: string } }).subject.uid,
-      );
-    await expect.poll(changed, { timeout: 10_000, interval: 100 }).toEqual([id]);
+    const newest = async (): Promise<unknown> =>
+      (await admin.searchLog({ type: 'directory.change', limit: '1' })).items.map(({ entry }) => {
+        const { subject, change } = entry as { subject: { uid: string }; change: { what: string[] } };
+        return [subject.uid, change.what];
+      });
+    await expect.poll(newest, { timeout: 10_000, interval: 100 }).toEqual([[id, ['disabled']]]);
     await expect
       .poll(() => codeOf(broker.loggedIn(auditor)), { timeout: 5000 })
       .toBe('identity.account_disabled');

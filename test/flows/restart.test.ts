@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyBundle } from '../../src/accounting/verify/index.ts';
-import { isCodedError } from '../../src/kernel/index.ts';
+import { addPerson, removePerson, setDisabled, setGroups } from '../../src/identity/index.ts';
+import { isCodedError, systemRandom } from '../../src/kernel/index.ts';
 import { newPublicKey } from '../doors/http/support.ts';
 import { alice, bob, boss, makeBrokerFolder, type BrokerFolder, type TestPerson } from '../support/broker.ts';
 import { describeWithPeers } from '../support/peers.ts';
@@ -109,6 +110,49 @@ describe('a broker that is stopped and started again', () => {
     writeFileSync(bundle, bytes);
     const verdict = await verifyBundle(bundle, { verifierKey: readFileSync(made.logKeyFile, 'utf8').trim() });
     expect([verdict.exitCode, verdict.completeness.state]).toEqual([0, 'verified']);
+  });
+
+  it('has an entry for each person who was added, changed or removed while it was down, and none twice', async () => {
+    const changes = async (): Promise<unknown[]> => {
+      const client = clientWith(made, await logInTo(made, boss));
+      const found = await client.searchLog({ type: 'directory.change', limit: '100' });
+      client.close();
+      return found.items.map(({ entry, openings }) => {
+        const { change } = entry as { change: { what: string[]; after: { groups: string[] } | null } };
+        return [...change.what, openings?.['subject.name'], change.after?.groups];
+      });
+    };
+    const inOrder = (list: unknown[]): unknown[] => list.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
+    if (serving === undefined) await start();
+    // The first start of all found three people whom nobody had told it of.
+    const first = await changes();
+    expect(inOrder(first)).toEqual([
+      ['added', 'alice', ['users']],
+      ['added', 'audrey', ['auditors']],
+      ['added', 'bob', ['users']],
+      ['added', 'boss', ['admins', 'users']],
+    ]);
+
+    expect(await end('SIGTERM')).toBe(0);
+    const deps = { random: systemRandom, cost: { N: 2 ** 14, r: 8, p: 1 } };
+    const zed = { login: 'zed', groups: ['admins'], password: 'canary-zed-6Tg2Hw' };
+    await addPerson(made.peopleFile, zed, deps);
+    await setGroups(made.peopleFile, { login: 'bob', groups: ['admins', 'users'] });
+    await setDisabled(made.peopleFile, { login: 'bob', disabled: true });
+    await removePerson(made.peopleFile, 'audrey');
+    await start();
+    const second = await changes();
+    expect(inOrder(second.slice(0, -first.length))).toEqual([
+      ['added', 'zed', ['admins']],
+      ['groups', 'disabled', 'bob', ['admins', 'users']],
+      ['removed', undefined, undefined],
+    ]);
+
+    expect(await end('SIGTERM')).toBe(0);
+    await setDisabled(made.peopleFile, { login: 'bob', disabled: false });
+    await setGroups(made.peopleFile, { login: 'bob', groups: ['users'] });
+    await start();
+    expect((await changes()).slice(0, -second.length)).toEqual([['groups', 'enabled', 'bob', ['users']]]);
   });
 
   it('keeps the policy in force when SIGHUP brings a broken one, and says where it is broken', async () => {

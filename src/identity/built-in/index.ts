@@ -12,4 +12,4 @@ export {
   setGroups,
   setPassword,
 } from './people.ts';
-export type { BuiltInPerson, NewBuiltInPerson, PeopleDeps, PeopleMarks } from './people.ts';
+export type { BuiltInPerson, NewBuiltInPerson, PeopleDeps, PeopleMarks, PersonMark } from './people.ts';

@@ -2,7 +2,7 @@ import { CodedError, printable, sha256 } from '../../kernel/index.ts';
 import type { RandomBytes } from '../../kernel/index.ts';
 import { canonicalLogin } from './login.ts';
 import type { ScryptParameters } from './password.ts';
-import { hashPassword } from './password.ts';
+import { encodePasswordHash, hashPassword } from './password.ts';
 import type { PersonRecord } from './people-file.ts';
 import {
   changePeopleFile,
@@ -177,21 +177,45 @@ export async function listPeople(file: string): Promise<readonly BuiltInPerson[]
   return (await readPeopleFile(file)).people.map(withoutPassword);
 }
 
-/** People by id, each with a mark that changes when anything about the person does, the password included. */
+/**
+ * What a log may say of a built-in person for ever: nothing of the name. Both digests are hex, and the salt of the password is
+ * in them, so that nothing can be guessed by them.
+ */
+export interface PersonMark {
+  readonly groups: readonly string[];
+  readonly disabled: boolean;
+  /** Another one for each password that is set. */
+  readonly password: string;
+  /** Another one whenever anything about the person changes. */
+  readonly record: string;
+}
+
+/** The people of a file as a log of changes knows them, by id. */
 export interface PeopleMarks {
   readonly stamp: string;
-  readonly marks: ReadonlyMap<string, string>;
+  readonly people: ReadonlyMap<string, { readonly login: string; readonly mark: PersonMark }>;
 }
 
 /**
- * For a log of changes: tells what is different without telling what it is.
+ * For a log of changes.
  * @param unless the stamp of an earlier answer. @returns undefined when the file is still the same.
  * @throws `identity.people_file_…`
  */
 export async function readPeopleMarks(file: string, unless?: string): Promise<PeopleMarks | undefined> {
   if (unless !== undefined && (await stampPeopleFile(file)) === unless) return undefined;
   const { people, stamp } = await readPeopleFile(file);
-  // The salt of the password is in it, so that nobody can guess a mark.
-  const mark = (person: PersonRecord): string => sha256(encodePeople([person])).toString('hex', 0, 16);
-  return { stamp, marks: new Map(people.map((person) => [person.id, mark(person)])) };
+  return {
+    stamp,
+    people: new Map(people.map((person) => [person.id, { login: person.login, mark: markOf(person) }])),
+  };
+}
+
+function markOf(person: PersonRecord): PersonMark {
+  const digest = (text: string): string => sha256(text).toString('hex', 0, 16);
+  return {
+    groups: person.groups.toSorted(),
+    disabled: person.disabled,
+    password: digest(JSON.stringify(encodePasswordHash(person.password))),
+    record: digest(encodePeople([person])),
+  };
 }
