@@ -17,6 +17,7 @@ import {
   shutDown,
   startUp,
   type Rooms,
+  type Store,
 } from '../broker/index.ts';
 import { createMetrics, openHttpDoor, type HttpDoor } from '../doors/http/index.ts';
 import {
@@ -134,6 +135,23 @@ export function loadTls(config: Config): { certificate: string; key: string } {
   return { certificate, key };
 }
 
+/** The store with the log that it keeps. @throws CodedError as `openSqliteStore` */
+export function openStore(options: {
+  readonly folder: string;
+  readonly when: 'create' | 'open';
+  readonly origin: string;
+  readonly logSigner: LogSigner;
+}): Store {
+  const { folder, when, origin, logSigner } = options;
+  const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
+  return openSqliteStore({ folder, when, appender, emptyHead: emptyLogHead(origin) });
+}
+
+/** The log's key, which signs within the transaction. Its `sign` throws CodedError `keys.unsupported` for any but Ed25519. */
+export function logSignerOf(signer: Signer): LogSigner {
+  return { publicKey: signer.publicKey, sign: (message) => signedAtOnce(signer, message) };
+}
+
 /**
  * Puts the house together and opens the door: the only place that constructs things. Nothing is listening before the store is
  * open, the log's checkpoint has been verified, abandoned serials are void, changes of the built-in people are entries and a list is
@@ -145,14 +163,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   let policy = loadPolicy(config);
   const keys = await openKeys(config, options.passphrase);
   const tls = loadTls(config);
-  const logSigner: LogSigner = {
-    publicKey: keys.log.publicKey,
-    sign: (message) => signedAtOnce(keys.log, message),
-  };
-
+  const logSigner = logSignerOf(keys.log);
   const { origin } = config.log;
-  const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
-  const store = openSqliteStore({ folder: config.data, appender, emptyHead: emptyLogHead(origin) });
+  const store = openStore({ folder: config.data, when: 'open', origin, logSigner });
   const directories: Directory[] = [];
   const closeAll = async (): Promise<void> => {
     await Promise.allSettled(directories.map((directory) => directory.close()));

@@ -3,3 +3,4 @@
  * change whole or not at all, and answers questions. The contract is `Store` in broker/.
  */
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
+export { loadDatabaseFile } from './sqlite/database.ts';

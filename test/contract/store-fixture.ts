@@ -68,7 +68,7 @@ function newSqlitePlace(): Place {
         origin: name,
         random: systemRandom,
       });
-      return openSqliteStore({ folder, appender, emptyHead: emptyLogHead(name) });
+      return openSqliteStore({ folder, when: 'create', appender, emptyHead: emptyLogHead(name) });
     },
     sql(text) {
       const database = new DatabaseSync(join(folder, 'sallyport.db'));

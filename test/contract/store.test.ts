@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCheckpoint, verifierKey } from '../../src/accounting/index.ts';
 import type { Change, Credential, Publication, Store, StoredEntry } from '../../src/broker/index.ts';
 import { CodedError, parseKeyId } from '../../src/kernel/index.ts';
+import { openDatabases } from '../../src/store/sqlite/database.ts';
 import {
   anna,
   bert,
@@ -963,7 +966,7 @@ describe('the folder of the SQLite store', () => {
     const store = await place?.open();
     const script = `
       import { openDatabases } from ${JSON.stringify(join(import.meta.dirname, '../../src/store/sqlite/database.ts'))};
-      try { openDatabases(process.argv[1]); console.log('opened'); } catch (error) { console.log(error.code); }`;
+      try { openDatabases(process.argv[1], 'open'); console.log('opened'); } catch (error) { console.log(error.code); }`;
     const open = (): string =>
       spawnSync(process.execPath, ['--input-type=module', '-e', script, place?.location ?? ''], {
         encoding: 'utf8',
@@ -972,5 +975,20 @@ describe('the folder of the SQLite store', () => {
     await store?.close();
     expect(open()).toBe('opened');
     place?.remove();
+  });
+
+  it.each([
+    ['is not there', () => undefined],
+    ['is empty', (file: string) => writeFileSync(file, '')],
+  ])('is not filled anew when the database %s: that would forget what was issued and revoked', (_, make) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-missing-'));
+    try {
+      make(join(folder, 'sallyport.db'));
+      const before = readdirSync(folder);
+      expect(() => openDatabases(folder, 'open')).toThrow(expect.objectContaining({ code: 'store.missing' }));
+      expect(readdirSync(folder).filter((name) => !name.startsWith('sallyport.lock'))).toEqual(before);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

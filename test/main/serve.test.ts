@@ -122,6 +122,7 @@ describe('what would keep a broker from starting', () => {
         writeFileSync(at('tls', 'server.key'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
       },
     ],
+    ['no database', 'store.missing', () => rmSync(at('data'), { recursive: true })],
     ['no policy', 'main.unreadable_config', () => rmSync(made.policyFile)],
     ['a policy with a mistake', 'policy.invalid', () => appendFileSync(made.policyFile, 'nonsense: 1\n')],
     [

@@ -3,6 +3,7 @@ import type { OperatorIo, Outcome } from '../../doors/cli/index.ts';
 import { createDpopVerifier, createIdentity, listPeople, type Directory } from '../../identity/index.ts';
 import { systemClock } from '../../kernel/index.ts';
 import { attributesUsed } from '../../policy/index.ts';
+import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../broker.ts';
 import { loadConfig } from '../config.ts';
 import { createDirectory } from '../directories.ts';
@@ -13,6 +14,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
   const config = loadConfig(file);
   const policy = loadPolicy(config);
   loadTls(config);
+  loadDatabaseFile(config.data);
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
     if (directory.kind === 'built-in') await listPeople(directory.file);

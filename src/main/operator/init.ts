@@ -15,6 +15,7 @@ import {
 import { defaultPolicyYaml } from '../../policy/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../../ssh/index.ts';
 import { createCertificate } from '../../x509/index.ts';
+import { logSignerOf, openStore } from '../broker.ts';
 import { keyFile } from '../key-files.ts';
 import { defaultConfigYaml } from './default-config.ts';
 
@@ -76,7 +77,10 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
   const logOrigin = `${names[0] ?? 'localhost'}/accounting/${systemRandom(4).toString('hex')}`;
   const origins = names.map((name) => `https://${name.includes(':') ? `[${name}]` : name}:${port}`);
   const caLine = formatPublicKey(publicKeyFromKeyObject(createSigner(userCa).publicKey), 'sallyport-user-ca');
-  const logKey = verifierKey(logOrigin, createSigner(log).publicKey);
+  const logSigner = logSignerOf(createSigner(log));
+  const logKey = verifierKey(logOrigin, logSigner.publicKey);
+  // Here and nowhere else: a broker that finds no database later has lost its own, and must not begin another.
+  await openStore({ folder: join(folder, 'data'), when: 'create', origin: logOrigin, logSigner }).close();
   writeFileSync(
     join(folder, 'policy.yaml'),
     defaultPolicyYaml(admin === undefined ? {} : { adminLogin: admin.name }),

@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/001-first.ts';
 
 const migrations = [first];
+const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {
   /** The one connection that writes. */
@@ -17,9 +18,10 @@ export interface OpenDatabases {
 /**
  * Opens `folder/sallyport.db`, bringing it to the current schema. A second process on the same folder is refused: an open
  * exclusive transaction on a file beside it is the lock, and the operating system releases it when the process dies.
- * @throws CodedError `store.in_use`, `store.newer_schema`, `store.unavailable`
+ * @param when `create` begins an empty database where there is none; `open` refuses.
+ * @throws CodedError `store.missing`, `store.in_use`, `store.newer_schema`, `store.unavailable`
  */
-export function openDatabases(folder: string): OpenDatabases {
+export function openDatabases(folder: string, when: 'create' | 'open'): OpenDatabases {
   const open: DatabaseSync[] = [];
   const opened = (database: DatabaseSync): DatabaseSync => {
     open.unshift(database);
@@ -29,12 +31,13 @@ export function openDatabases(folder: string): OpenDatabases {
     for (const database of open.splice(0)) database.close();
   };
   try {
+    const file = when === 'open' ? loadDatabaseFile(folder) : join(folder, databaseName);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     holdLock(opened(lockFile(folder)), folder);
-    const file = join(folder, 'sallyport.db');
     const writer = opened(new DatabaseSync(file));
     // SQLite gives the files beside it the same mode.
     chmodSync(file, 0o600);
+    if (when === 'open' && versionOf(writer) === 0) throw missing(file);
     // Before the first table, or it would not count. A commit of many entries touches half as many pages as with the usual 4096.
     writer.exec('PRAGMA page_size = 8192');
     const mode = writer.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
@@ -61,6 +64,24 @@ export function unavailable(error: unknown, what: string): CodedError {
   });
 }
 
+/** The path of the database in a broker's data folder. @throws CodedError `store.missing` */
+export function loadDatabaseFile(folder: string): string {
+  const file = join(folder, databaseName);
+  if (!existsSync(file)) throw missing(file);
+  return file;
+}
+
+/** An empty database would issue every serial a second time, and publish a list on which nothing is revoked. */
+function missing(file: string): CodedError {
+  return new CodedError('store.missing', `There is no database of this broker at ${file}.`, {
+    next: 'Mount the right data folder, or restore it (docs/operations/backup.md). To begin anew, make a new broker with new keys: `sallyport init`.',
+  });
+}
+
+function versionOf(database: DatabaseSync): number {
+  return (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
+}
+
 function lockFile(folder: string): DatabaseSync {
   const file = join(folder, 'sallyport.lock');
   const lock = new DatabaseSync(file);
@@ -81,17 +102,17 @@ function holdLock(lock: DatabaseSync, folder: string): void {
 }
 
 function migrate(database: DatabaseSync): void {
-  const row = database.prepare('PRAGMA user_version').get() as { user_version: number };
-  if (row.user_version > migrations.length) {
+  const present = versionOf(database);
+  if (present > migrations.length) {
     throw new CodedError(
       'store.newer_schema',
-      `The database has schema ${row.user_version}; this version knows ${migrations.length}.`,
+      `The database has schema ${present}; this version knows ${migrations.length}.`,
       {
         next: 'Run the version of Sallyport that wrote it, or a newer one.',
       },
     );
   }
-  for (let version = row.user_version; version < migrations.length; version += 1) {
+  for (let version = present; version < migrations.length; version += 1) {
     database.exec(`BEGIN IMMEDIATE; ${migrations[version]}; PRAGMA user_version = ${version + 1}; COMMIT`);
   }
 }

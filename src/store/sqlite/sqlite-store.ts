@@ -35,8 +35,10 @@ interface Waiting {
 }
 
 export interface SqliteStoreOptions {
-  /** Folder of the database, made when missing. */
+  /** Folder of the database. */
   readonly folder: string;
+  /** `create` begins an empty database where there is none, and makes the folder; `open` refuses. */
+  readonly when: 'create' | 'open';
   readonly appender: LogAppender;
   /** The head of a log without entries, for a new database. */
   readonly emptyHead: LogHead;
@@ -45,11 +47,11 @@ export interface SqliteStoreOptions {
 /**
  * The embedded store: one file in WAL mode with `synchronous=FULL`. Changes that arrive in the same turn of the event loop
  * share one transaction and one fsync; an idle store commits at once. One connection writes, one reads what is committed.
- * @throws CodedError `store.in_use`, `store.newer_schema`, `store.foreign_log`, `store.damaged`, `store.unavailable`,
+ * @throws CodedError `store.missing`, `store.in_use`, `store.newer_schema`, `store.foreign_log`, `store.damaged`, `store.unavailable`,
  * `accounting.bad_head`
  */
 export function openSqliteStore(options: SqliteStoreOptions): Store {
-  const databases = openDatabases(options.folder);
+  const databases = openDatabases(options.folder, options.when);
   try {
     const statements = createStatements(databases.reader);
     const hot = new HotRows(createPointReads(statements));

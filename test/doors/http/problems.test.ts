@@ -72,6 +72,7 @@ const beforeTheDoorOpens = [
   'store.damaged',
   'store.foreign_log',
   'store.in_use',
+  'store.missing',
   'store.newer_schema',
 ];
 
