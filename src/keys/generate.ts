@@ -2,7 +2,7 @@ import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { CodedError } from '../kernel/index.ts';
 
-/** What `sallyport init` can make. RSA is for hosts and clients too old for anything else. */
+/** What a key can be made for. RSA is for hosts and clients too old for anything else. */
 export const keyAlgorithms = [
   'ed25519',
   'ecdsa-p256',

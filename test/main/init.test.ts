@@ -24,7 +24,7 @@ const at = (...names: string[]): string => join(folder, ...names);
 const make = async (path: string, dnsNames: readonly string[] = [], password?: string): Promise<string> => {
   const admin = password === undefined ? undefined : { name: 'anna', password };
   try {
-    await init({ folder: path, yes: true, dnsNames, admin }, quiet);
+    await init({ folder: path, caType: 'ed25519', dnsNames, admin }, quiet);
     return 'done';
   } catch (error) {
     if (isCodedError(error)) return error.code;

@@ -29,7 +29,7 @@ async function makeOnce(): Promise<string> {
   if (existsSync(made)) return made;
   const making = mkdtempSync(join(shared, 'making-'));
   const quiet = { note: () => undefined, askSecret: async () => '' };
-  await init({ folder: making, yes: true, dnsNames: [], admin: undefined }, quiet);
+  await init({ folder: making, caType: 'ed25519', dnsNames: [], admin: undefined }, quiet);
   const passphrase = readFileSync(join(making, 'secrets', 'keys.passphrase'), 'utf8').trim();
   for (const purpose of ['ssh-user-ca', 'ssh-lists', 'accounting-log', 'tls-ca'] as const)
     await sealCheaply(keyFile(join(making, 'keys'), purpose), purpose, passphrase);

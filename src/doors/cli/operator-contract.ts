@@ -16,10 +16,13 @@ export interface OperatorIo {
   askSecret(question: string): Promise<string>;
 }
 
+/** Kinds of key for the SSH CA, the usual one first. RSA and ECDSA are for hosts that take no Ed25519. */
+export const caTypes = ['ed25519', 'ecdsa-p256', 'ecdsa-p384', 'ecdsa-p521', 'rsa-3072', 'rsa-4096'] as const;
+export type CaType = (typeof caTypes)[number];
+
 export interface InitOptions {
   readonly folder: string;
-  /** Take the defaults and ask nothing. */
-  readonly yes: boolean;
+  readonly caType: CaType;
   /** Names for the TLS certificate beside localhost and the loopback addresses. */
   readonly dnsNames: readonly string[];
   /** The first admin of the built-in directory. Undefined: none is made. */

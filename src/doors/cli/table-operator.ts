@@ -1,6 +1,6 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { PeopleFlags } from './commands/people.ts';
-import type { PeopleAction } from './operator-contract.ts';
+import { caTypes, type PeopleAction } from './operator-contract.ts';
 import type { JsonFlag, Table } from './table.ts';
 import { several } from './table.ts';
 
@@ -36,6 +36,9 @@ export function addOperatorCommands(program: Command, table: Table): void {
     )
     .option('--yes', 'take the defaults, ask nothing')
     .option('--dns <NAME>', 'another name for the TLS certificate (may be repeated)', several)
+    .addOption(
+      new Option('--ca-type <TYPE>', 'the kind of the SSH CA’s key').choices(caTypes).default(caTypes[0]),
+    )
     .option('--admin <NAME>', 'the first admin of the built-in directory')
     .option('--password-stdin', 'read the admin’s password from standard input')
     .action((folder: string, flags: import('./commands/init.ts').InitFlags & JsonFlag) =>

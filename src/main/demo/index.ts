@@ -76,7 +76,7 @@ async function startInFolder(folder: string): Promise<RunningBroker> {
   const home = join(folder, 'broker');
   const quiet = { note: () => undefined, askSecret: async () => '' };
   const admin = { name: 'admin', password: passwords.admin };
-  await init({ folder: home, yes: true, dnsNames: [], admin }, quiet);
+  await init({ folder: home, caType: 'ed25519', dnsNames: [], admin }, quiet);
   const people = join(home, 'people.json');
   await addPerson(
     people,

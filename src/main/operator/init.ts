@@ -58,7 +58,7 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
     return privateKey;
   };
   const [userCa, log] = await Promise.all([
-    seal('ssh-user-ca', await generatePrivateKey('ed25519')),
+    seal('ssh-user-ca', await generatePrivateKey(options.caType)),
     seal('accounting-log', await generatePrivateKey('ed25519')),
     seal('ssh-lists', await generatePrivateKey('ed25519')),
   ]);

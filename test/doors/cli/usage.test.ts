@@ -166,11 +166,14 @@ describe('the operator’s commands', () => {
   };
 
   test.each([
-    ['init D --yes', '', ['init', { folder: 'D', yes: true, dnsNames: [], admin: undefined }]],
+    ['init D --yes', '', ['init', { folder: 'D', caType: 'ed25519', dnsNames: [], admin: undefined }]],
     [
       'init D --dns a --dns b --admin anna --password-stdin',
       'pw\n',
-      ['init', { folder: 'D', yes: false, dnsNames: ['a', 'b'], admin: { name: 'anna', password: 'pw' } }],
+      [
+        'init',
+        { folder: 'D', caType: 'ed25519', dnsNames: ['a', 'b'], admin: { name: 'anna', password: 'pw' } },
+      ],
     ],
     ['serve --config F', '', ['serve', { configFile: 'F' }]],
     [

@@ -1,4 +1,5 @@
 import type { Result } from '../command.ts';
+import type { CaType } from '../operator-contract.ts';
 import { withOperatorIo } from '../operator-io.ts';
 import { askText, canAsk, readNewPassword } from '../prompts.ts';
 import { usage } from '../report.ts';
@@ -7,6 +8,7 @@ import type { Terminal } from '../terminal.ts';
 
 export interface InitFlags {
   readonly yes?: boolean;
+  readonly caType: CaType;
   readonly dns?: readonly string[];
   readonly admin?: string;
   readonly passwordStdin?: boolean;
@@ -25,7 +27,7 @@ export async function init(
   const name = asks ? await askText(terminal, 'Name of the first admin', 'admin') : flags.admin;
   const admin =
     name === undefined ? undefined : { name, password: await readNewPassword(terminal, name, flags) };
-  const options = { folder, yes: flags.yes === true, dnsNames: flags.dns ?? [], admin };
+  const options = { folder, caType: flags.caType, dnsNames: flags.dns ?? [], admin };
   const operator = await loadOperator();
   return withOperatorIo(terminal, 'Setting up the broker', (io) => operator.init(options, io));
 }
