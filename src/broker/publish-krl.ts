@@ -1,20 +1,26 @@
 import { buildKrl, expiredMarginSeconds, isIntactKrl } from '../revocation/index.ts';
 import type { SshBlob } from '../kernel/index.ts';
+import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
 import type { Publication } from './unit-of-work.ts';
+
+export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
+  /** Signs each list (SSHSIG). */
+  readonly listSigner: Signer;
+}
 
 /**
  * Publishes the KRL: collects what is revoked, builds and reads back the list, records it with its entry, and only then
  * serves it. One publication runs at a time; those who ask meanwhile share the next one.
  */
 export class KrlPublisher {
-  readonly #rooms: Pick<Rooms, 'store' | 'issuer' | 'listSigner' | 'clock'>;
+  readonly #parts: KrlParts;
   #current: Publication | undefined;
   #running: Promise<Publication> | undefined;
   #next: Promise<Publication> | undefined;
 
-  constructor(rooms: Pick<Rooms, 'store' | 'issuer' | 'listSigner' | 'clock'>) {
-    this.#rooms = rooms;
+  constructor(parts: KrlParts) {
+    this.#parts = parts;
   }
 
   /** The list in force, as served. Undefined only before the first publication at start. */
@@ -35,7 +41,7 @@ export class KrlPublisher {
 
   /** At start: serves what was published last if it is intact, and publishes when anything was revoked after it. */
   async resume(): Promise<Publication> {
-    const { store, issuer } = this.#rooms;
+    const { store, issuer } = this.#parts;
     const last = await store.publication('krl');
     if (last === undefined || !isIntactKrl(last, issuer.caKey.blob)) return this.publish();
     this.#current = last;
@@ -46,14 +52,14 @@ export class KrlPublisher {
   async catchUp(): Promise<void> {
     // What a publication under way leaves out, the next call finds.
     if (this.#running !== undefined) return;
-    if (this.#current?.revocations !== (await this.#rooms.store.revocationCount())) await this.publish();
+    if (this.#current?.revocations !== (await this.#parts.store.revocationCount())) await this.publish();
   }
 
   /** Publishes when certificates in the list have expired since, beyond their margin. */
   async prune(): Promise<void> {
     if (this.#current === undefined) return;
     const listed = await this.#collectSerials(this.#current.publishedMs);
-    const lasting = await this.#collectSerials(this.#rooms.clock.nowMs());
+    const lasting = await this.#collectSerials(this.#parts.clock.nowMs());
     if (lasting.length !== listed.length) await this.publish();
   }
 
@@ -74,12 +80,12 @@ export class KrlPublisher {
 
   /** What a list of that time holds, as far as it is known now. */
   #collectSerials(atMs: number): Promise<BigUint64Array> {
-    const { store, issuer } = this.#rooms;
+    const { store, issuer } = this.#parts;
     return store.revokedSerials(issuer.caFingerprint, forgottenBefore(atMs));
   }
 
   async #publish(): Promise<Publication> {
-    const { store, issuer, listSigner, clock } = this.#rooms;
+    const { store, issuer, listSigner, clock } = this.#parts;
     const nowMs = clock.nowMs();
     // The count first: what is committed between here and the collection is in the list, and merely published once more.
     const revocations = await store.revocationCount();

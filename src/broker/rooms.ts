@@ -2,7 +2,6 @@ import type { LogSigner } from '../accounting/index.ts';
 import type { DpopVerifier, Identity, LoginThrottle, Session } from '../identity/index.ts';
 import type { Person } from '../identity/index.ts';
 import type { SshUserIssuer } from '../issuance/index.ts';
-import type { Signer } from '../keys/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
 import type { Policy, Role } from '../policy/index.ts';
 import type { IssueQuota } from './issue-quota.ts';
@@ -21,7 +20,6 @@ export interface Rooms {
   readonly issuer: SshUserIssuer;
   readonly serials: SerialSource;
   readonly quota: IssueQuota;
-  readonly listSigner: Signer;
   readonly logSigner: LogSigner;
   readonly krl: KrlPublisher;
   readonly authority: Authority;

@@ -1,15 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
+import { verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
-  createLogAppender,
-  emptyLogHead,
-  openCheckpoint,
-  verifierKey,
-  type LogSigner,
-} from '../accounting/index.ts';
-import {
-  heartbeat,
   IssueQuota,
   KrlPublisher,
   PeopleWatch,
@@ -19,43 +11,23 @@ import {
   type Rooms,
   type Store,
 } from '../broker/index.ts';
-import { createMetrics, openHttpDoor, type HttpDoor } from '../doors/http/index.ts';
+import { createMetrics, openHttpDoor, type HttpDoor, type Metrics } from '../doors/http/index.ts';
 import {
   createDpopVerifier,
   createIdentity,
   createLoginThrottle,
   type Directory,
 } from '../identity/index.ts';
-import { createSshUserIssuer } from '../issuance/index.ts';
-import {
-  CodedError,
-  isCodedError,
-  pooledRandom,
-  systemClock,
-  systemRandom,
-  type Clock,
-} from '../kernel/index.ts';
-import {
-  checkPrivateFolder,
-  createSigner,
-  openKeyFile,
-  readPrivateFile,
-  readTrustedFile,
-  type KeyPurpose,
-  type Signer,
-} from '../keys/index.ts';
-import { attributesUsed, parsePolicy, type Policy } from '../policy/index.ts';
+import { createSshUserIssuer, type SshUserIssuer } from '../issuance/index.ts';
+import { pooledRandom, systemClock, systemRandom, type Clock } from '../kernel/index.ts';
+import type { Signer } from '../keys/index.ts';
+import { attributesUsed, type Policy } from '../policy/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../ssh/index.ts';
-import { openSqliteStore } from '../store/index.ts';
 import { addressFilter } from './address-filter.ts';
 import type { Config } from './config.ts';
-import { createDirectory } from './directories.ts';
-import { keyFile } from './key-files.ts';
-
-const heartbeatEveryMs = 600_000;
-const catchUpEveryMs = 1000;
-const lookEveryMs = 1000;
-const pruneEveryMs = 300_000;
+import { createDirectory, type ObserveDirectory } from './directories.ts';
+import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
+import { startTimers, type Timers } from './timers.ts';
 
 export interface RunningBroker {
   readonly port: number;
@@ -74,97 +46,22 @@ export interface BrokerOptions {
   readonly clock?: Clock;
 }
 
-/** Reads the policy file with the configured directories in mind. @throws CodedError `policy.invalid`, `main.unreadable_config` */
-export function loadPolicy(config: Config): Policy {
-  let bytes: Buffer;
-  try {
-    bytes = readTrustedFile(config.policy, 'The policy file');
-  } catch (error) {
-    if (isCodedError(error, 'keys.loose_permissions')) throw error;
-    throw new CodedError('main.unreadable_config', `The policy file ${config.policy} cannot be read.`, {
-      next: 'Check `policy` in the configuration.',
-      cause: error,
-    });
-  }
-  return parsePolicy(bytes, config.policy, {
-    directories: new Map(config.directories.map(({ name, kind }) => [name, kind])),
-  });
-}
-
-/** Opens one of the broker's keys. @throws CodedError `keys.…` */
-export async function openKeys(
-  config: Config,
-  passphrase: string,
-): Promise<Readonly<Record<'userCa' | 'lists' | 'log', Signer>>> {
-  checkPrivateFolder(config.keys.folder);
-  const open = async (purpose: KeyPurpose): Promise<Signer> =>
-    createSigner(await openKeyFile(keyFile(config.keys.folder, purpose), purpose, passphrase));
-  const [userCa, lists, log] = await Promise.all([
-    open('ssh-user-ca'),
-    open('ssh-lists'),
-    open('accounting-log'),
-  ]);
-  return { userCa, lists, log };
-}
-
-/** The TLS certificate and key, the key nobody else's business. @throws CodedError `keys.…`, `main.unreadable_config`, `main.bad_tls` */
-export function loadTls(config: Config): { certificate: string; key: string } {
-  let certificate: string;
-  try {
-    certificate = readTrustedFile(config.tls.certificate, 'The TLS certificate').toString('utf8');
-  } catch (error) {
-    if (isCodedError(error, 'keys.loose_permissions')) throw error;
-    throw new CodedError(
-      'main.unreadable_config',
-      `The TLS certificate ${config.tls.certificate} cannot be read.`,
-      {
-        next: 'Check `tls.certificate` in the configuration.',
-        cause: error,
-      },
-    );
-  }
-  const key = readPrivateFile(config.tls.key, 'The TLS key').toString('utf8');
-  try {
-    createSecureContext({ cert: certificate, key });
-  } catch (error) {
-    throw new CodedError('main.bad_tls', 'The TLS certificate and key cannot be used together.', {
-      next: 'Check `tls` in the configuration: both PEM, and the key the one that the certificate was made for.',
-      cause: error,
-    });
-  }
-  return { certificate, key };
-}
-
-/** The store with the log that it keeps. @throws CodedError as `openSqliteStore` */
-export function openStore(options: {
-  readonly folder: string;
-  readonly when: 'create' | 'open';
-  readonly origin: string;
-  readonly logSigner: LogSigner;
-}): Store {
-  const { folder, when, origin, logSigner } = options;
-  const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
-  return openSqliteStore({ folder, when, appender, emptyHead: emptyLogHead(origin) });
-}
-
-/** The log's key, which signs within the transaction. Its `sign` throws CodedError `keys.unsupported` for any but Ed25519. */
-export function logSignerOf(signer: Signer): LogSigner {
-  return { publicKey: signer.publicKey, sign: (message) => signedAtOnce(signer, message) };
-}
-
 /**
  * Puts the house together and opens the door: the only place that constructs things. Nothing is listening before the store is
- * open, the log's checkpoint has been verified, abandoned serials are void, changes of the built-in people are entries and a list is
- * published.
+ * open and its log verified, abandoned serials are void, changes of the built-in people are entries, and a list is published.
+ * @throws CodedError `main.…`, `keys.…`, `policy.invalid`, `identity.…`, `store.…`; the error of `listen`
  */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const { config, log, version, clock = systemClock } = options;
-  const metrics = createMetrics();
+
+  // 1. Everything that a person may have to mend, before anything is touched.
   let policy = loadPolicy(config);
   const keys = await openKeys(config, options.passphrase);
-  const tls = loadTls(config);
-  const logSigner = logSignerOf(keys.log);
+  let tls = loadTls(config);
+
+  // 2. The database, and in it the log of this very key.
   const { origin } = config.log;
+  const logSigner = logSignerOf(keys.log);
   const store = openStore({ folder: config.data, when: 'open', origin, logSigner });
   const directories: Directory[] = [];
   const closeAll = async (): Promise<void> => {
@@ -173,60 +70,29 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   };
   let door: HttpDoor | undefined;
   try {
-    const verifier = verifierKey(origin, keys.log.publicKey);
-    openCheckpoint((await store.logHead()).checkpoint, verifier);
-    for (const directory of config.directories) {
-      directories.push(
-        createDirectory(directory, {
-          clock,
-          policyAttributes: [...attributesUsed(policy)],
-          observe: (...seen) => metrics.observeDirectory(...seen),
-        }),
-      );
-    }
-    const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
-    const listKey = publicKeyFromKeyObject(keys.lists.publicKey);
-    const krl = new KrlPublisher({ store, issuer, listSigner: keys.lists, clock });
-    const rooms: Rooms = {
-      store,
-      identity: createIdentity({ directories }),
-      throttle: createLoginThrottle({ clock, rows: await store.throttleRows() }),
-      proofs: createDpopVerifier({ origins: config.origins, clock }),
-      policy: () => policy,
-      issuer,
-      quota: new IssueQuota({ perHour: config.limits['certificates-per-hour'], clock }),
-      serials: new SerialSource(store, issuer.caFingerprint),
-      listSigner: keys.lists,
-      logSigner,
-      krl,
-      authority: {
-        sshUserCa: {
-          publicKey: formatPublicKey(issuer.caKey, 'sallyport-user-ca'),
-          fingerprint: issuer.caFingerprint,
-          algorithm: keys.userCa.algorithm,
-        },
-        listKey: {
-          publicKey: formatPublicKey(listKey, 'sallyport-lists'),
-          fingerprint: fingerprint(listKey.blob),
-        },
-        log: { origin, verifierKey: verifier },
-      },
-      counters: metrics.counters,
-      sessionLifetimeMs: config.sessions.lifetime,
-      clock,
-      random: pooledRandom(systemRandom),
-    };
+    // 3. Directories and rooms.
+    const metrics = createMetrics();
+    const policyAttributes = [...attributesUsed(policy)];
+    const observe: ObserveDirectory = (...seen) => metrics.observeDirectory(...seen);
+    for (const directory of config.directories)
+      directories.push(createDirectory(directory, { clock, policyAttributes, observe }));
+    const parts = { config, keys, store, logSigner, directories, metrics, clock };
+    const rooms = await makeRooms({ ...parts, policy: () => policy });
+
+    // 4. What happened meanwhile becomes entries: abandoned serials, this start, changes of people. A list is published.
     await startUp(rooms, {
       version,
       policy: policy.policyVersion,
       config: config.sha256,
-      ca_fp: issuer.caFingerprint,
+      ca_fp: rooms.issuer.caFingerprint,
       directories: config.directories.map(({ name, kind }) => `${name} (${kind})`),
     });
     const watches = config.directories.flatMap((directory) =>
       directory.kind === 'built-in' ? [new PeopleWatch(directory.name, directory.file)] : [],
     );
     for (const watch of watches) await watch.look(rooms);
+
+    // 5. The door.
     const { host, port } = listenAddress(config.listen);
     const metricsAllowed = addressFilter(config.metrics.allow);
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
@@ -237,31 +103,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       port: opened.port,
       rooms,
       async reload() {
-        const next = loadPolicy(config);
-        const nextTls = loadTls(config);
-        const before = policy.policyVersion;
-        const missing = [...attributesUsed(next)].filter(
-          (attribute) => !attributesUsed(policy).has(attribute),
-        );
-        if (missing.length > 0)
-          log.warn(
-            { attributes: missing },
-            'the policy reads new attributes: LDAP directories give them after a restart',
-          );
-        await rooms.store.commit({
-          entries: [
-            {
-              type: 'policy.change',
-              outcome: 'success',
-              timeMs: clock.nowMs(),
-              actor: { kind: 'operator' },
-              fields: { change: { before, after: next.policyVersion } },
-            },
-          ],
-        });
-        policy = next;
-        opened.replaceCertificate(nextTls);
-        warnOfExpiry(nextTls.certificate, log, clock.nowMs());
+        const [nextPolicy, nextTls] = [loadPolicy(config), loadTls(config)];
+        warnOfNewAttributes(nextPolicy, policyAttributes, log);
+        await recordPolicyChange(rooms, policy, nextPolicy);
+        [policy, tls] = [nextPolicy, nextTls];
+        opened.replaceCertificate(tls);
+        warnOfExpiry(tls.certificate, log, clock.nowMs());
       },
       stop: () => stop(rooms, opened, timers, closeAll),
     };
@@ -270,6 +117,79 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     await closeAll();
     throw error;
   }
+}
+
+interface RoomParts {
+  readonly config: Config;
+  readonly keys: Readonly<Record<'userCa' | 'lists' | 'log', Signer>>;
+  readonly store: Store;
+  readonly logSigner: LogSigner;
+  readonly directories: readonly Directory[];
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly policy: () => Policy;
+}
+
+async function makeRooms(parts: RoomParts): Promise<Rooms> {
+  const { config, keys, store, logSigner, directories, metrics, clock, policy } = parts;
+  const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
+  return {
+    store,
+    identity: createIdentity({ directories }),
+    throttle: createLoginThrottle({ clock, rows: await store.throttleRows() }),
+    proofs: createDpopVerifier({ origins: config.origins, clock }),
+    policy,
+    issuer,
+    quota: new IssueQuota({ perHour: config.limits['certificates-per-hour'], clock }),
+    serials: new SerialSource(store, issuer.caFingerprint),
+    logSigner,
+    krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, clock }),
+    authority: authorityOf(issuer, keys, config.log.origin),
+    counters: metrics.counters,
+    sessionLifetimeMs: config.sessions.lifetime,
+    clock,
+    random: pooledRandom(systemRandom),
+  };
+}
+
+/** The public halves of the keys, as clients, hosts and auditors ask for them. */
+function authorityOf(issuer: SshUserIssuer, keys: RoomParts['keys'], origin: string): Rooms['authority'] {
+  const listKey = publicKeyFromKeyObject(keys.lists.publicKey);
+  return {
+    sshUserCa: {
+      publicKey: formatPublicKey(issuer.caKey, 'sallyport-user-ca'),
+      fingerprint: issuer.caFingerprint,
+      algorithm: keys.userCa.algorithm,
+    },
+    listKey: {
+      publicKey: formatPublicKey(listKey, 'sallyport-lists'),
+      fingerprint: fingerprint(listKey.blob),
+    },
+    log: { origin, verifierKey: verifierKey(origin, keys.log.publicKey) },
+  };
+}
+
+async function recordPolicyChange({ store, clock }: Rooms, from: Policy, to: Policy): Promise<void> {
+  await store.commit({
+    entries: [
+      {
+        type: 'policy.change',
+        outcome: 'success',
+        timeMs: clock.nowMs(),
+        actor: { kind: 'operator' },
+        fields: { change: { before: from.policyVersion, after: to.policyVersion } },
+      },
+    ],
+  });
+}
+
+function warnOfNewAttributes(policy: Policy, asked: readonly string[], log: Logger): void {
+  const missing = [...attributesUsed(policy)].filter((attribute) => !asked.includes(attribute));
+  if (missing.length > 0)
+    log.warn(
+      { attributes: missing },
+      'the policy reads new attributes: LDAP directories give them after a restart',
+    );
 }
 
 /** A certificate that ends locks everybody out at once: say so a month before, at every start and reload. */
@@ -296,46 +216,6 @@ async function stop(
   } finally {
     await closeAll();
   }
-}
-
-interface Timers {
-  /** Starts nothing more, and waits for what is under way. */
-  stop(): Promise<void>;
-}
-
-function startTimers(rooms: Rooms, watches: readonly PeopleWatch[], log: Logger): Timers {
-  const underWay = new Map<NodeJS.Timeout, Promise<void>>();
-  const every = (intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout => {
-    const timer = setInterval(() => {
-      // One that takes long is not joined by the next.
-      if (underWay.has(timer)) return;
-      const done = work()
-        .catch((error: unknown) => log.error({ err: error }, `${what} failed`))
-        .finally(() => underWay.delete(timer));
-      underWay.set(timer, done);
-    }, intervalMs).unref();
-    return timer;
-  };
-  const timers = [
-    every(heartbeatEveryMs, 'heartbeat', () => heartbeat(rooms)),
-    ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
-    every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
-    every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
-  ];
-  return {
-    async stop() {
-      for (const timer of timers) clearInterval(timer);
-      await Promise.all(underWay.values());
-    },
-  };
-}
-
-function signedAtOnce(signer: Signer, message: Uint8Array): Buffer {
-  const signature = signer.sign(message);
-  if (Buffer.isBuffer(signature)) return signature;
-  throw new CodedError('keys.unsupported', 'The log’s key must be Ed25519.', {
-    next: 'Restore the key that `sallyport init` made.',
-  });
 }
 
 function listenAddress(listen: string): { host: string; port: number } {

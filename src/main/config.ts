@@ -4,7 +4,7 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Docume
 import { z } from 'zod';
 import { parseOrigin } from '../accounting/index.ts';
 import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
-import { readTrustedFile } from '../keys/index.ts';
+import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens');
@@ -177,18 +177,12 @@ function asKey(part: PropertyKey): string | number {
 }
 
 function readSource(file: string): string {
-  try {
-    const bytes = readTrustedFile(file, 'The configuration');
-    if (!isUtf8(bytes)) throw new Error('it is not UTF-8');
-    return bytes.toString('utf8');
-  } catch (error) {
-    if (isCodedError(error, 'keys.loose_permissions')) throw error;
-    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new CodedError('main.unreadable_config', `The configuration ${file} cannot be read (${why}).`, {
-      next: 'Check the path, or make one with `sallyport init DIR`.',
-      cause: error,
-    });
-  }
+  const next = 'the path, or make a configuration with `sallyport init DIR`';
+  const bytes = readConfigured(file, 'The configuration', next);
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  throw new CodedError('main.unreadable_config', `The configuration ${file} is not UTF-8.`, {
+    next: 'Save it as UTF-8.',
+  });
 }
 
 /** Where in the text the value (or, for an unknown key, the key) at a path begins; the nearest parent that exists otherwise. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createActiveDirectory,
   createBuiltInDirectory,
@@ -6,9 +5,10 @@ import {
   type ConnectionConfig,
   type Directory,
 } from '../identity/index.ts';
-import { CodedError, isCodedError, type Clock } from '../kernel/index.ts';
+import { isCodedError, type Clock } from '../kernel/index.ts';
 import { readPrivateFile } from '../keys/index.ts';
 import type { DirectoryConfig } from './config.ts';
+import { readConfigured } from './read-configured.ts';
 
 /** Told after each answer of a directory. */
 export type ObserveDirectory = (
@@ -20,7 +20,7 @@ export type ObserveDirectory = (
 
 /**
  * Makes one configured directory, asked for the attributes that policy reads besides its own.
- * @throws CodedError `identity.bad_directory_config`, `main.unreadable_config`, `keys.…` for its password file
+ * @throws CodedError `identity.bad_directory_config`, as `readConfigured` for its CA file, `keys.…` for its password file
  */
 export function createDirectory(
   config: DirectoryConfig,
@@ -88,7 +88,10 @@ function connectionOf(config: Exclude<DirectoryConfig, { kind: 'built-in' }>): C
   const { service } = config;
   return defined({
     tls: config.tls,
-    caPem: config['ca-file'] === undefined ? undefined : readPem(config['ca-file']),
+    caPem:
+      config['ca-file'] === undefined
+        ? undefined
+        : readConfigured(config['ca-file'], 'The CA file', '`ca-file` of the directory').toString('utf8'),
     service: service && {
       dn: service.dn,
       password: readPrivateFile(service['password-file'], 'The password file')
@@ -100,17 +103,6 @@ function connectionOf(config: Exclude<DirectoryConfig, { kind: 'built-in' }>): C
     maxConnections: config['max-connections'],
     maxWaiting: config['max-waiting'],
   });
-}
-
-function readPem(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CodedError('main.unreadable_config', `The CA file ${file} cannot be read.`, {
-      next: 'Check `ca-file` of the directory in the configuration.',
-      cause: error,
-    });
-  }
 }
 
 function union(own: readonly string[] | undefined, more: readonly string[]): readonly string[] {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { openKeyFile, type KeyPurpose } from '../../src/keys/index.ts';
-import { keyFile } from '../../src/main/key-files.ts';
+import { keyFile } from '../../src/main/load.ts';
 import { init } from '../../src/main/operator/init.ts';
 
 /** Where `global-setup.ts` lets the tests of one run share what is dear to make. */

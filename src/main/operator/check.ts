@@ -4,7 +4,7 @@ import { createDpopVerifier, createIdentity, listPeople, type Directory } from '
 import { systemClock } from '../../kernel/index.ts';
 import { attributesUsed } from '../../policy/index.ts';
 import { loadDatabaseFile } from '../../store/index.ts';
-import { loadPolicy, loadTls, openKeys } from '../broker.ts';
+import { loadPolicy, loadTls, openKeys } from '../load.ts';
 import { loadConfig } from '../config.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';

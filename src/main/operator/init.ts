@@ -15,8 +15,7 @@ import {
 import { defaultPolicyYaml } from '../../policy/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../../ssh/index.ts';
 import { createCertificate } from '../../x509/index.ts';
-import { logSignerOf, openStore } from '../broker.ts';
-import { keyFile } from '../key-files.ts';
+import { keyFile, logSignerOf, openStore } from '../load.ts';
 import { defaultConfigYaml } from './default-config.ts';
 
 const dayMs = 86_400_000;

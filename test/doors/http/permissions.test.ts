@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allRoutes, createMetrics, openHttpDoor, type HttpDoor } from '../../../src/doors/http/index.ts';
 import { generateProofKey, type ProofKey } from '../../../src/doors/client/index.ts';
-import { loadTls } from '../../../src/main/broker.ts';
+import { loadTls } from '../../../src/main/load.ts';
 import { loadConfig } from '../../../src/main/config.ts';
 import {
   alice,

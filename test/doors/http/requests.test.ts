@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateProofKey } from '../../../src/doors/client/index.ts';
 import { createMetrics, openHttpDoor, type Deadlines, type HttpDoor } from '../../../src/doors/http/index.ts';
-import { loadTls } from '../../../src/main/broker.ts';
+import { loadTls } from '../../../src/main/load.ts';
 import { loadConfig } from '../../../src/main/config.ts';
 import { boss, startTestBroker, type LoggedInClient, type TestBroker } from '../../support/broker.ts';
 import { ask, proofFor, rawConnection, readToEnd, type HttpAnswer } from './support.ts';

@@ -1,0 +1,88 @@
+import { createSecureContext } from 'node:tls';
+import { join } from 'node:path';
+import { createLogAppender, emptyLogHead, type LogSigner } from '../accounting/index.ts';
+import type { Store } from '../broker/index.ts';
+import { CodedError, systemRandom } from '../kernel/index.ts';
+import {
+  checkPrivateFolder,
+  createSigner,
+  openKeyFile,
+  readPrivateFile,
+  type KeyPurpose,
+  type Signer,
+} from '../keys/index.ts';
+import { parsePolicy, type Policy } from '../policy/index.ts';
+import { openSqliteStore } from '../store/index.ts';
+import type { Config } from './config.ts';
+import { readConfigured } from './read-configured.ts';
+
+/** Reads the policy file with the configured directories in mind. @throws CodedError `policy.invalid`, as `readConfigured` */
+export function loadPolicy(config: Config): Policy {
+  const bytes = readConfigured(config.policy, 'The policy file', '`policy` in the configuration');
+  return parsePolicy(bytes, config.policy, {
+    directories: new Map(config.directories.map(({ name, kind }) => [name, kind])),
+  });
+}
+
+/** The key file for a purpose, below `keys.folder`. */
+export function keyFile(folder: string, purpose: KeyPurpose): string {
+  return join(folder, `${purpose}.key`);
+}
+
+/** Opens the keys that a running broker signs with. @throws CodedError `keys.…` */
+export async function openKeys(
+  config: Config,
+  passphrase: string,
+): Promise<Readonly<Record<'userCa' | 'lists' | 'log', Signer>>> {
+  checkPrivateFolder(config.keys.folder);
+  const open = async (purpose: KeyPurpose): Promise<Signer> =>
+    createSigner(await openKeyFile(keyFile(config.keys.folder, purpose), purpose, passphrase));
+  const [userCa, lists, log] = await Promise.all([
+    open('ssh-user-ca'),
+    open('ssh-lists'),
+    open('accounting-log'),
+  ]);
+  return { userCa, lists, log };
+}
+
+/** The TLS certificate and key, PEM, the key nobody else's business. @throws CodedError `keys.…`, `main.bad_tls`, as `readConfigured` */
+export function loadTls(config: Config): { certificate: string; key: string } {
+  const field = '`tls.certificate` in the configuration';
+  const certificate = readConfigured(config.tls.certificate, 'The TLS certificate', field).toString('utf8');
+  const key = readPrivateFile(config.tls.key, 'The TLS key').toString('utf8');
+  try {
+    createSecureContext({ cert: certificate, key });
+  } catch (error) {
+    throw new CodedError('main.bad_tls', 'The TLS certificate and key cannot be used together.', {
+      next: 'Check `tls` in the configuration: both PEM, and the key the one that the certificate was made for.',
+      cause: error,
+    });
+  }
+  return { certificate, key };
+}
+
+/** The log's key, which signs within the transaction. Its `sign` throws CodedError `keys.unsupported` for any but Ed25519. */
+export function logSignerOf(signer: Signer): LogSigner {
+  return {
+    publicKey: signer.publicKey,
+    sign(message) {
+      const signature = signer.sign(message);
+      if (Buffer.isBuffer(signature)) return signature;
+      throw new CodedError('keys.unsupported', 'The log’s key must be Ed25519.', {
+        next: 'Restore the key that `sallyport init` made.',
+      });
+    },
+  };
+}
+
+/** The store with the log that it keeps. @throws CodedError as `openSqliteStore` */
+export function openStore(options: {
+  readonly folder: string;
+  readonly when: 'create' | 'open';
+  readonly origin: string;
+  readonly logSigner: LogSigner;
+}): Store {
+  const { folder, when, origin, logSigner } = options;
+  const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
+  return openSqliteStore({ folder, when, appender, emptyHead: emptyLogHead(origin) });
+}

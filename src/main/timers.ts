@@ -1,0 +1,40 @@
+import type { Logger } from 'pino';
+import { heartbeat, type PeopleWatch, type Rooms } from '../broker/index.ts';
+
+const heartbeatEveryMs = 600_000;
+const catchUpEveryMs = 1000;
+const lookEveryMs = 1000;
+const pruneEveryMs = 300_000;
+
+export interface Timers {
+  /** Starts nothing more, and waits for what is under way. */
+  stop(): Promise<void>;
+}
+
+/** What a broker does without being asked. None of it keeps the process alive, and what fails is tried again the next time. */
+export function startTimers(rooms: Rooms, watches: readonly PeopleWatch[], log: Logger): Timers {
+  const underWay = new Map<NodeJS.Timeout, Promise<void>>();
+  const every = (intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout => {
+    const timer = setInterval(() => {
+      // One that takes long is not joined by the next.
+      if (underWay.has(timer)) return;
+      const done = work()
+        .catch((error: unknown) => log.error({ err: error }, `${what} failed`))
+        .finally(() => underWay.delete(timer));
+      underWay.set(timer, done);
+    }, intervalMs).unref();
+    return timer;
+  };
+  const timers = [
+    every(heartbeatEveryMs, 'heartbeat', () => heartbeat(rooms)),
+    ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
+    every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
+    every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
+  ];
+  return {
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all(underWay.values());
+    },
+  };
+}
