@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { freePort } from '../support/broker.ts';
+import { freePort } from '../support/free-port.ts';
 import { describeWithPeers } from '../support/peers.ts';
 
 const demo = join(import.meta.dirname, '..', '..', 'src', 'main', 'demo', 'index.ts');

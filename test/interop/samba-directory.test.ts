@@ -9,11 +9,11 @@ import type {
 } from '../../src/identity/index.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import type { PersonId } from '../../src/kernel/index.ts';
+import { freePort } from '../support/free-port.ts';
 import { hostileNames } from '../support/hostile-names.ts';
 import { describeWithPeers } from '../support/peers.ts';
 import { startSamba } from '../support/samba.ts';
 import type { Samba } from '../support/samba.ts';
-import { freePort } from '../support/slapd.ts';
 import { baseDn, groupsDn, oddAccounts, oddGroupDn, passwordOf, peopleDn, seed } from './samba-people.ts';
 import { silentServer, timed } from './silent-server.ts';
 

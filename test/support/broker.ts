@@ -1,5 +1,4 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -14,6 +13,9 @@ import { systemClock, systemRandom, type Clock } from '../../src/kernel/index.ts
 import { startBroker, type RunningBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
 import { copyOfInit } from './broker-template.ts';
+import { freePort } from './free-port.ts';
+
+export { freePort };
 
 export interface TestPerson {
   readonly login: string;
@@ -167,17 +169,5 @@ export function clientOf(
     random: systemRandom,
     userAgent: 'sallyport-test',
     ...(session === undefined ? {} : { session }),
-  });
-}
-
-/** A loopback port that nothing listened on a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
   });
 }

@@ -2,9 +2,9 @@ import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { findPeer } from './peers.ts';
 
 export interface SshdOptions {
@@ -189,20 +189,6 @@ async function listen(folder: string, config: readonly string[]): Promise<Listen
     if (attempt === 5 || !log.includes('Address already in use'))
       throw new Error(`sshd did not start:\n${log}`);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port);
-        else reject(new Error('the system gave no port'));
-      });
-    });
-  });
 }
 
 function sshLogin(port: number, knownHostsFile: string, login: LoginOptions): Promise<LoginResult> {
