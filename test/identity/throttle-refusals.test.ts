@@ -86,7 +86,9 @@ describe('an attempt for which the directory had no place', () => {
     const throttle = createLoginThrottle({ clock: standingClock() });
     ticketOf(throttle, 'alice', '192.0.2.1').succeeded();
     for (let attempt = 0; attempt < 30; attempt += 1) ticketOf(throttle, 'alice', '192.0.2.1').turnedAway();
-    ticketOf(throttle, 'alice', '192.0.2.1').succeeded();
+    // The address has to wait, but for her.
+    const outcomeFor = (login: string): string => throttle.admit({ login, address: '192.0.2.1' }).outcome;
+    expect([outcomeFor('bob'), outcomeFor('alice')]).toEqual(['throttled', 'admitted']);
   });
   it('is settled once', () => {
     const ticket = ticketOf(createLoginThrottle({ clock: standingClock() }), 'alice', '192.0.2.1');
