@@ -19,6 +19,7 @@ import { startBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
 import { formatPublicKey, parseCertificate, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, auditor, bob, boss, startTestBroker, type TestBroker } from '../support/broker.ts';
+import { codeOf } from '../support/code-of.ts';
 
 const policy = `version: 1
 roles:
@@ -127,15 +128,8 @@ async function caller(login = 'alice', over: Partial<SignedIn> = {}): Promise<Si
   };
 }
 
-async function codeOf(request: SshUserRequest, who: SignedIn): Promise<string> {
-  try {
-    await issueSshUser(rooms, request, who);
-    return 'issued';
-  } catch (error) {
-    if (isCodedError(error)) return error.code;
-    throw error;
-  }
-}
+const outcomeOf = (request: SshUserRequest, who: SignedIn): Promise<string> =>
+  codeOf(issueSshUser(rooms, request, who));
 
 interface Logged {
   readonly type: string;
@@ -215,7 +209,7 @@ describe('a refused request', () => {
     const by = await (who ?? caller)();
     const before = await logSize();
     const reserved = await rooms.store.abandonedSerials();
-    expect(await codeOf({ publicKey: key(), ...request() }, by)).toBe(code);
+    expect(await outcomeOf({ publicKey: key(), ...request() }, by)).toBe(code);
     expect(signer.count).toBe(0);
     expect(await rooms.store.abandonedSerials()).toEqual(reserved);
     const [entry, ...more] = await entriesSince(before);
@@ -230,7 +224,7 @@ describe('a refused request', () => {
     const revokeKey = { fingerprint: credential.keyFingerprint, revokedMs: clock.nowMs(), reason: 'stolen' };
     await rooms.store.commit({ revokeKey, entries: [] });
     signer.count = 0;
-    expect(await codeOf({ publicKey }, by)).toBe('revocation.key_revoked');
+    expect(await outcomeOf({ publicKey }, by)).toBe('revocation.key_revoked');
     expect(signer.count).toBe(0);
   });
 
@@ -316,7 +310,7 @@ describe('a certificate that fails after its serial was reserved', () => {
     const by = await caller();
     signer.before = async () => void (await happens(by));
     const before = await logSize();
-    expect(await codeOf({ publicKey: key() }, by)).toBe('store.conflict');
+    expect(await outcomeOf({ publicKey: key() }, by)).toBe('store.conflict');
     expect((await entriesSince(before)).map(({ type }) => type)).toEqual(['cred.void', 'cred.issue_denied']);
   });
 
@@ -326,7 +320,7 @@ describe('a certificate that fails after its serial was reserved', () => {
     const { credential } = await issueSshUser(rooms, { publicKey }, by);
     const revokeKey = { fingerprint: credential.keyFingerprint, revokedMs: clock.nowMs(), reason: 'x' };
     signer.before = async () => void (await rooms.store.commit({ revokeKey, entries: [] }));
-    expect(await codeOf({ publicKey }, by)).toBe('store.conflict');
+    expect(await outcomeOf({ publicKey }, by)).toBe('store.conflict');
   });
 });
 

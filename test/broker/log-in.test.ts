@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { logIn, type Change, type Rooms } from '../../src/broker/index.ts';
 import { createLoginThrottle, type LoginStanding } from '../../src/identity/index.ts';
-import { CodedError, isCodedError } from '../../src/kernel/index.ts';
+import { CodedError } from '../../src/kernel/index.ts';
 import { alice, startTestBroker, type TestBroker } from '../support/broker.ts';
+import { codeOf } from '../support/code-of.ts';
 
 let broker: TestBroker;
 beforeAll(async () => {
@@ -26,16 +27,12 @@ function watchedRooms(over: Partial<Rooms> = {}): { rooms: Rooms; changes: Chang
 }
 
 const attempt = (rooms: Rooms, login: string, password: string, sourceAddress: string): Promise<string> =>
-  logIn(
-    rooms,
-    { login, password, proof: { proof: undefined, method: 'POST', path: '/v1/login' } },
-    { requestId: 'r-1', sourceAddress },
-  ).then(
-    () => 'accepted',
-    (error: unknown) => {
-      if (isCodedError(error)) return error.code;
-      throw error;
-    },
+  codeOf(
+    logIn(
+      rooms,
+      { login, password, proof: { proof: undefined, method: 'POST', path: '/v1/login' } },
+      { requestId: 'r-1', sourceAddress },
+    ),
   );
 
 const entriesOf = (changes: readonly Change[]) =>

@@ -17,6 +17,7 @@ import {
   type LoggedInClient,
   type TestBroker,
 } from '../support/broker.ts';
+import { codeOf } from '../support/code-of.ts';
 
 const second = { login: 'second', groups: ['admins'], password: 'canary-second-4Jt9Qa' };
 const twin = { login: 'al.ice', groups: ['twins'], password: 'canary-twin-2Gm6Xs' };
@@ -28,16 +29,6 @@ afterAll(() => broker.stop());
 
 const newKey = (): string =>
   formatPublicKey(publicKeyFromKeyObject(generateKeyPairSync('ed25519').publicKey), 'test');
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'accepted';
-  } catch (error) {
-    if (isCodedError(error)) return error.code;
-    throw error;
-  }
-}
 
 describe('the main job over real HTTPS', () => {
   it('turns a password into a certificate for the own name, and the log says so', async () => {

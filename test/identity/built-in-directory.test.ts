@@ -14,7 +14,8 @@ import {
   setPassword,
 } from '../../src/identity/index.ts';
 import type { Directory } from '../../src/identity/index.ts';
-import { cheap, codeOf, standingClock, temporaryFolder } from './fixtures.ts';
+import { codeOf } from '../support/code-of.ts';
+import { cheap, standingClock, temporaryFolder } from './fixtures.ts';
 
 vi.mock('node:fs/promises', { spy: true });
 vi.mock('../../src/identity/built-in/password.ts', { spy: true });

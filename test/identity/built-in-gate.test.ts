@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createGate } from '../../src/identity/built-in/gate.ts';
 import type { LoginStanding } from '../../src/identity/index.ts';
-import { codeOf } from './fixtures.ts';
+import { codeOf } from '../support/code-of.ts';
 
 /** Work that ends when told to, and tells when it began. */
 function heldWork() {

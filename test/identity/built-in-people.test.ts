@@ -13,7 +13,8 @@ import {
   setGroups,
   setPassword,
 } from '../../src/identity/index.ts';
-import { cheap, codeOf, temporaryFolder } from './fixtures.ts';
+import { codeOf, codeOfSync } from '../support/code-of.ts';
+import { cheap, temporaryFolder } from './fixtures.ts';
 
 const deps = { random: systemRandom, cost: cheap };
 const alice = { login: 'alice', groups: ['users'], password: 'correct horse' };
@@ -361,8 +362,8 @@ describe('parsePeople', () => {
     withPassword({ hash: Buffer.alloc(31).toString('base64') }),
     withPassword({ hash: Buffer.alloc(65).toString('base64') }),
     withPassword({ hash: password.hash.replace('=', '') }),
-  ])('refuses %s', async (bad) => {
-    expect(await codeOf(() => parsePeople(bad))).toBe('identity.people_file_invalid');
+  ])('refuses %s', (bad) => {
+    expect(codeOfSync(() => parsePeople(bad))).toBe('identity.people_file_invalid');
   });
 
   it('never quotes the file, where a hash may stand next to the mistake', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { isCodedError } from '../../src/kernel/index.ts';
 import { createDpopVerifier } from '../../src/identity/index.ts';
-import { codeOf, standingClock } from './fixtures.ts';
+import { codeOf } from '../support/code-of.ts';
+import { standingClock } from './fixtures.ts';
 import {
   origin,
   path,

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Clock } from '../../src/kernel/index.ts';
-import { isCodedError } from '../../src/kernel/index.ts';
 import type { ScryptParameters } from '../../src/identity/index.ts';
 
 /** A clock that stands until it is moved. */
@@ -15,17 +14,6 @@ export function standingClock(startMs = Date.UTC(2026, 10, 23, 8)): Clock & { ad
       nowMs += ms;
     },
   };
-}
-
-/** @returns the code with which the work fails, or `accepted`; anything but a CodedError fails the test. */
-export async function codeOf(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    if (isCodedError(error)) return error.code;
-    throw error;
-  }
-  return 'accepted';
 }
 
 /** A folder that is gone after the test. */

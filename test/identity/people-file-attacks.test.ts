@@ -21,7 +21,8 @@ import { systemRandom } from '../../src/kernel/index.ts';
 import { addPerson, listPeople, removePerson } from '../../src/identity/index.ts';
 import { withFileLock } from '../../src/identity/built-in/file-lock.ts';
 import { describeWithPeers } from '../support/peers.ts';
-import { cheap, codeOf, temporaryFolder } from './fixtures.ts';
+import { codeOf } from '../support/code-of.ts';
+import { cheap, temporaryFolder } from './fixtures.ts';
 
 vi.mock('node:fs/promises', { spy: true });
 

@@ -2,7 +2,8 @@ import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { createDpopVerifier } from '../../src/identity/index.ts';
 import { sha256 } from '../../src/kernel/index.ts';
-import { codeOf, standingClock } from './fixtures.ts';
+import { codeOf } from '../support/code-of.ts';
+import { standingClock } from './fixtures.ts';
 
 export const origin = 'https://broker.example:8443';
 export const path = '/v1/ssh/sign';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CodedError, parsePersonId } from '../../src/kernel/index.ts';
 import { createIdentity, loginRefusal } from '../../src/identity/index.ts';
 import type { Authentication, Directory, Person, RefusalReason } from '../../src/identity/index.ts';
-import { codeOf } from './fixtures.ts';
+import { codeOf, codeOfSync } from '../support/code-of.ts';
 
 const refused = (reason: RefusalReason, passwordProved = false): Authentication => ({
   outcome: 'refused',
@@ -135,7 +135,7 @@ describe('createIdentity', () => {
     const identity = createIdentity({ directories: [fake('secret-name', () => accepted('secret-name'))] });
     const attempt = identity.authenticate({ ...good, directory: 'other' });
     const error: unknown = await attempt.catch((cause: unknown) => cause);
-    expect(await codeOf(() => attempt)).toBe('identity.unknown_directory');
+    expect(await codeOf(attempt)).toBe('identity.unknown_directory');
     expect(JSON.stringify(error) + String(error)).not.toContain('secret-name');
   });
 
@@ -209,9 +209,9 @@ describe('createIdentity', () => {
     );
   });
 
-  it('refuses two directories of one name', async () => {
+  it('refuses two directories of one name', () => {
     const directories = [fake('corp', down), fake('corp', down)];
-    expect(await codeOf(() => createIdentity({ directories }))).toBe('identity.duplicate_directory');
+    expect(codeOfSync(() => createIdentity({ directories }))).toBe('identity.duplicate_directory');
   });
 
   it('tells the health of each and closes each', async () => {
