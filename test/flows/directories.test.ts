@@ -16,6 +16,7 @@ import {
 } from '../support/broker.ts';
 import { codeOf } from '../support/code-of.ts';
 import { configured, sidOf } from '../support/directories.ts';
+import { lostServer, waysToBeLost } from '../support/lost-server.ts';
 import { describeWithPeers } from '../support/peers.ts';
 import { startSamba, unicodePwd, type Samba } from '../support/samba.ts';
 import { startSlapd, type Slapd } from '../support/slapd.ts';
@@ -301,6 +302,27 @@ describeWithPeers(['slapd', 'samba', 'ldapsearch', 'openssl', 'root'], 'people o
     await slapd.start();
     expect(await principalsOf(client)).toEqual(['alice']);
   });
+
+  it.each(waysToBeLost)(
+    'log in past a %s first server: under 3 s, then under 300 ms',
+    async (way, described) => {
+      const [first, second] = await Promise.all([lostServer(way), lostServer(way)]);
+      const before = { slapd: `ldaps://127.0.0.1:${first.port}`, samba: `ldaps://127.0.0.1:${second.port}` };
+      const other = await startTestBroker({ people: [boss], ...configured({ slapd, samba, before }) });
+      try {
+        const logins = (): Promise<{ ms: number }[]> =>
+          Promise.all([staff('alice'), corp('alice')].map((who) => timed(() => other.loggedIn(who))));
+        for (const { ms } of await logins()) expect(ms).toBeLessThan(3_000);
+        for (const { ms } of await logins()) expect(ms).toBeLessThan(300);
+        const [, ...health] = other.running.rooms.identity.health();
+        expect(health.map(({ directory }) => directory)).toEqual(['staff', 'corp']);
+        for (const { detail } of health) expect(detail).toMatch(described);
+      } finally {
+        await other.stop();
+        await Promise.all([first.close(), second.close()]);
+      }
+    },
+  );
 
   it('are cut off at once although their directory stops answering', async () => {
     const client = await broker.loggedIn(staff('mover'));

@@ -9,14 +9,18 @@ import { run, type Slapd } from './slapd.ts';
 export function configured(servers: {
   readonly slapd?: Slapd;
   readonly samba?: Samba;
+  /** Servers that come before these, as URLs. */
+  readonly before?: { readonly slapd?: string; readonly samba?: string };
 }): Required<Pick<BrokerFolderOptions, 'directories' | 'files'>> {
-  const { slapd, samba } = servers;
+  const { slapd, samba, before = {} } = servers;
+  const list = (...urls: readonly (string | undefined)[]): string =>
+    JSON.stringify(urls.filter((url) => url !== undefined));
   const items: string[] = [];
   const files: Record<string, string> = {};
   if (slapd !== undefined) {
     items.push(`  - name: staff
     kind: ldap
-    servers: ["${slapd.ldapsUrl}"]
+    servers: ${list(before.slapd, slapd.ldapsUrl)}
     ca-file: tls/staff-ca.pem
     people: ["ou=people,${slapd.suffix}"]
     groups: ["ou=groups,${slapd.suffix}"]
@@ -30,7 +34,7 @@ export function configured(servers: {
     kind: active-directory
     domain: ${samba.domain}
     netbios-name: ${samba.netbiosName}
-    servers: ["${samba.ldapsUrl}"]
+    servers: ${list(before.samba, samba.ldapsUrl)}
     ca-file: tls/corp-ca.pem
     service: { dn: "${samba.service.dn}", password-file: secrets/corp.password }
 `);
