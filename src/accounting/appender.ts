@@ -1,4 +1,4 @@
-import { CodedError, type RandomBytes } from '../kernel/index.ts';
+import { CodedError, pooledRandom, type RandomBytes } from '../kernel/index.ts';
 import { encodeCheckpoint, type LogSigner, parseOrigin, signatureLines } from './checkpoint.ts';
 import { encodeEntry } from './encode-entry.ts';
 import type { EncodedEntry, LogAppender, LogHead } from './entry.ts';
@@ -21,7 +21,7 @@ export interface LogAppenderOptions {
  */
 export function createLogAppender(options: LogAppenderOptions): LogAppender {
   const origin = parseOrigin(options.origin);
-  const random = pooled(options.random);
+  const random = pooledRandom(options.random);
   // Heads that were made here need no second look, which would cost as much as a signature.
   const whole = new WeakSet<LogHead>();
   const sign = signatureLines(options.keyName ?? origin, options.signer);
@@ -50,16 +50,5 @@ export function createLogAppender(options: LogAppenderOptions): LogAppender {
       whole.add(next);
       return { entries, head: next, checkpoint: encodeCheckpoint(next, sign) };
     },
-  };
-}
-
-/** Draws 4 KiB at a time and hands out each byte once: a draw costs as much as hashing the whole entry. */
-function pooled(random: RandomBytes): RandomBytes {
-  let pool: Buffer = Buffer.alloc(0);
-  return (sizeBytes) => {
-    if (pool.length < sizeBytes) pool = random(Math.max(4096, sizeBytes));
-    const fresh = pool.subarray(0, sizeBytes);
-    pool = pool.subarray(sizeBytes);
-    return fresh;
   };
 }
