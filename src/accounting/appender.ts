@@ -6,9 +6,8 @@ import { checkLogHead, pushLeaf, rootOf } from './tree.ts';
 
 export interface LogAppenderOptions {
   readonly signer: LogSigner;
+  /** Name of the log, and of its key in signature lines, as C2SP tlog-checkpoint advises. */
   readonly origin: string;
-  /** Name in the signature line; the origin when left out, as C2SP tlog-checkpoint advises. */
-  readonly keyName?: string;
   readonly random: RandomBytes;
 }
 
@@ -24,7 +23,7 @@ export function createLogAppender(options: LogAppenderOptions): LogAppender {
   const random = pooledRandom(options.random);
   // Heads that were made here need no second look, which would cost as much as a signature.
   const whole = new WeakSet<LogHead>();
-  const sign = signatureLines(options.keyName ?? origin, options.signer);
+  const sign = signatureLines(origin, options.signer);
   return {
     append(head, drafts) {
       if (head.origin !== origin) {

@@ -24,8 +24,6 @@ export interface BundleOptions {
   readonly readTile: ReadTile;
   /** The log's key: it signs the end of the bundle, so that no opening can be dropped on the way. */
   readonly signer: LogSigner;
-  /** As for the appender: the origin when left out. */
-  readonly keyName?: string;
   /** True for personal values that the reader may not see; they leave as `"withheld"`. */
   readonly withhold?: (path: string) => boolean;
 }
@@ -62,7 +60,7 @@ export async function* writeBundle(options: BundleOptions): AsyncGenerator<Buffe
     waitingBytes = 0;
   }
   const end = `sallyport-bundle-end v1 ${digest.digest('base64')}\n`;
-  const sign = signatureLines(options.keyName ?? origin, options.signer);
+  const sign = signatureLines(origin, options.signer);
   yield Buffer.concat([...waiting, Buffer.from(`${end}\n${sign(end)}`)]);
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createLogAppender, emptyLogHead } from '../../src/accounting/index.ts';
-import { signatureLines } from '../../src/accounting/checkpoint.ts';
+import { encodeCheckpoint, signatureLines } from '../../src/accounting/checkpoint.ts';
 import { describeVerdict, type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
 import {
   dayDrafts,
@@ -215,13 +215,9 @@ describe('verifyBundle', () => {
       const empty = appender.append(emptyLogHead(origin), []).checkpoint;
       expect(await judge(bundle, empty)).toMatchObject({ consistency: { state: 'verified' }, exitCode: 0 });
       // Same key name, so that the pinned key signed it, but the origin line of another log.
-      const foreign = createLogAppender({
-        signer: log.signer,
-        origin: 'other.example.com/1',
-        keyName: origin,
-        random: seededBytes(1),
-      }).append(emptyLogHead('other.example.com/1'), []);
-      expect(await judge(bundle, foreign.checkpoint)).toMatchObject({
+      const sign = signatureLines(origin, log.signer);
+      const foreign = encodeCheckpoint(emptyLogHead('other.example.com/1'), sign);
+      expect(await judge(bundle, foreign)).toMatchObject({
         consistency: { state: 'failed' },
         exitCode: 1,
       });
