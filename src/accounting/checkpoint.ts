@@ -1,4 +1,4 @@
-import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { CodedError, decodeBase64 } from '../kernel/index.ts';
 import type { LogHead } from './entry.ts';
 
@@ -75,7 +75,8 @@ export function encodeCheckpoint(head: LogHead, sign: SignText): string {
 }
 
 /**
- * Reads a checkpoint without trusting it. Extension lines are refused: this log never writes any.
+ * Reads a checkpoint of our own store without verifying it, which is the work of verify/. Extension lines are refused: this log
+ * never writes any.
  * @throws CodedError `accounting.bad_checkpoint`
  */
 export function parseCheckpoint(note: string): Checkpoint {
@@ -90,45 +91,4 @@ export function parseCheckpoint(note: string): Checkpoint {
     });
   }
   return { origin: parseOrigin(match[1]), size: BigInt(match[2]), root };
-}
-
-/**
- * Reads a checkpoint and checks the signature of the pinned key (`verifierKey`). Signature lines of other keys are ignored.
- * @throws CodedError `accounting.bad_checkpoint`, `accounting.bad_key`, `accounting.checkpoint_not_signed`
- */
-export function openCheckpoint(note: string, pinnedKey: string): Checkpoint {
-  const checkpoint = parseCheckpoint(note);
-  const { keyName, id, publicKey } = parseVerifierKey(pinnedKey);
-  const blank = note.indexOf('\n\n') + 1;
-  const signed = Buffer.from(note.slice(0, blank));
-  const mine = note
-    .slice(blank + 1)
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter(([, name]) => name === keyName)
-    .map(([, , text]) => decodeBase64(text ?? '') ?? Buffer.alloc(0))
-    .filter((bytes) => bytes.subarray(0, 4).equals(id));
-  if (mine.length === 0 || !mine.every((bytes) => verify(null, signed, publicKey, bytes.subarray(4)))) {
-    throw new CodedError('accounting.checkpoint_not_signed', `The checkpoint is not signed by ${keyName}.`, {
-      next: 'Compare the pinned key with the one that `sallyport audit checkpoint` prints.',
-    });
-  }
-  return checkpoint;
-}
-
-function parseVerifierKey(text: string): { keyName: string; id: Buffer; publicKey: KeyObject } {
-  const [, keyName, id, encoded] = /^([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/.exec(text) ?? [];
-  const typed = decodeBase64(encoded ?? '');
-  if (keyName === undefined || typed?.length !== 33 || typed[0] !== ed25519) throw badKey();
-  const raw = typed.subarray(1);
-  if (keyHash(keyName, raw).toString('hex') !== id) throw badKey();
-  const x = raw.toString('base64url');
-  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  return { keyName, id: keyHash(keyName, raw), publicKey };
-}
-
-function badKey(): CodedError {
-  return new CodedError('accounting.bad_key', 'This is not the verifier key of an accounting log.', {
-    next: 'A verifier key reads name+8 hex digits+base64, as `sallyport audit checkpoint` prints it.',
-  });
 }

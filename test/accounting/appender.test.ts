@@ -5,10 +5,10 @@ import {
   emptyLogHead,
   type EntryDraft,
   type LogHead,
-  openCheckpoint,
   verifierKey,
 } from '../../src/accounting/index.ts';
 import { isCodedError } from '../../src/kernel/index.ts';
+import { openedBy } from './log-fixture.ts';
 
 const sha = (...parts: (Buffer | string)[]): Buffer => {
   const hash = createHash('sha256');
@@ -81,7 +81,7 @@ describe('createLogAppender', () => {
     expect(verify(null, Buffer.from(`${first}\n${second}\n${third}\n`), publicKey, bytes.subarray(4))).toBe(
       true,
     );
-    expect(openCheckpoint(checkpoint, verifierKey(origin, publicKey))).toEqual({
+    expect(openedBy(verifierKey(origin, publicKey), checkpoint)).toEqual({
       origin,
       size: 3n,
       root: head.root,

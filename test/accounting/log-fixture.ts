@@ -12,6 +12,7 @@ import {
   verifierKey,
   writeBundle,
 } from '../../src/accounting/index.ts';
+import { type Checkpoint, openCheckpoint, parsePinnedKey } from '../../src/accounting/verify/note.ts';
 import { isCodedError } from '../../src/kernel/index.ts';
 
 export const origin = 'broker.example.com/accounting/1';
@@ -148,6 +149,13 @@ export function dayDraft(nth: number): EntryDraft {
 
 export const dayDrafts = (count: number): EntryDraft[] =>
   Array.from({ length: count }, (_, nth) => dayDraft(nth));
+
+/** What a checkpoint says if that key signed it; otherwise the reason, in words, why it cannot be relied on. */
+export function openedBy(key: string, checkpoint: string): Checkpoint | string {
+  const pinned = parsePinnedKey(key);
+  if (pinned === undefined) throw new Error(`${key} is no verifier key`);
+  return openCheckpoint(checkpoint, pinned);
+}
 
 /** Gives bytes in pieces of odd sizes, as a network would. */
 export async function* inPieces(bytes: Buffer, sizeBytes = 4099): AsyncGenerator<Buffer> {

@@ -62,7 +62,6 @@ const beforeTheDoorOpens = [
   'accounting.bad_checkpoint',
   'accounting.bad_key',
   'accounting.bad_origin',
-  'accounting.checkpoint_not_signed',
   'accounting.wrong_origin',
   'identity.bad_directory_config',
   'identity.bad_origin',
