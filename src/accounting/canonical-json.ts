@@ -61,10 +61,22 @@ function record(values: Readonly<Record<string, EntryValue | undefined>>, depth:
   for (const key of sortedKeys(values)) {
     const value = values[key];
     if (value === undefined) continue;
-    out += `${separator}${text(key)}:${encode(value, depth + 1)}`;
+    out += separator + name(key) + encode(value, depth + 1);
     separator = ',';
   }
   return `${out}}`;
+}
+
+// Entries share a few dozen names; to quote one anew each time costs as much as its value.
+const names = new Map<string, string>();
+const maxNames = 1000;
+
+function name(key: string): string {
+  const known = names.get(key);
+  if (known !== undefined) return known;
+  const quoted = `${text(key)}:`;
+  if (names.size < maxNames) names.set(key, quoted);
+  return quoted;
 }
 
 /** Keys by UTF-16 code units (RFC 8785 section 3.2.3), which is what `<` and the default sort compare. */

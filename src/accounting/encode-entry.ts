@@ -46,8 +46,9 @@ export function encodeEntry(draft: EntryDraft, index: bigint, random: RandomByte
     entry['personal'] = personal.map(([path]) => path);
     openings = canonicalJson(opened);
   }
-  const text = canonicalJson(entry as { readonly [key: string]: EntryValue });
-  const sizeBytes = Buffer.byteLength(text);
+  // With the leaf prefix of RFC 6962 in front, so that hashing needs no copy.
+  const prefixed = Buffer.from(`\0${canonicalJson(entry as { readonly [key: string]: EntryValue })}`);
+  const sizeBytes = prefixed.length - 1;
   if (sizeBytes > maxEntryBytes || Buffer.byteLength(openings ?? '') > maxOpeningsBytes) {
     throw new CodedError(
       'accounting.entry_too_large',
@@ -57,9 +58,6 @@ export function encodeEntry(draft: EntryDraft, index: bigint, random: RandomByte
       },
     );
   }
-  const prefixed = Buffer.allocUnsafe(1 + sizeBytes);
-  prefixed[0] = 0; // the leaf prefix of RFC 6962, so that hashing needs no copy
-  prefixed.write(text, 1);
   return { index, bytes: prefixed.subarray(1), leafHash: digest(prefixed), openings };
 }
 
