@@ -1,5 +1,5 @@
 import type { Person } from '../identity/index.ts';
-import { CodedError, type PersonId, type Principal } from '../kernel/index.ts';
+import { CodedError, type PersonId } from '../kernel/index.ts';
 import {
   decideUserCertificate,
   explainUserCertificate,
@@ -10,52 +10,48 @@ import {
 } from '../policy/index.ts';
 import type { Rooms } from './rooms.ts';
 
-/** A decision, and the personal principals of the grant that belong to nobody yet. */
-export interface OwnedDecision {
-  readonly decision: UserDecision;
-  readonly unclaimed: readonly Principal[];
-}
-
 type Decide = (ownerOf: (principal: string) => PersonId | undefined) => UserDecision;
 
-/** Policy's word on a request, with the owners of the principals looked up: nobody gets a name that is somebody else's own. */
+/**
+ * Policy's word on a request, with the owners of the principals looked up: nobody gets a name that is somebody else's own. Whoever
+ * issues claims the personal ones in the same transaction: owners may change meanwhile.
+ */
 export function decideWithOwners(
   rooms: Pick<Rooms, 'policy' | 'store'>,
   person: Person,
   request: UserCertificateRequest,
-): Promise<OwnedDecision> {
+): Promise<UserDecision> {
   const policy = rooms.policy();
   return withOwners(rooms, person, (ownerOf) => decideUserCertificate(policy, person, request, ownerOf));
 }
 
 /** The same for a question that leaves out the key or the address. Nothing may be issued from it. */
-export async function explainWithOwners(
+export function explainWithOwners(
   rooms: Pick<Rooms, 'policy' | 'store'>,
   person: Person,
   question: UserCertificateQuestion,
 ): Promise<UserDecision> {
   const policy = rooms.policy();
   const decide: Decide = (ownerOf) => explainUserCertificate(policy, person, question, ownerOf);
-  return (await withOwners(rooms, person, decide)).decision;
+  return withOwners(rooms, person, decide);
 }
 
 async function withOwners(
   rooms: Pick<Rooms, 'store'>,
   person: Person,
   decide: Decide,
-): Promise<OwnedDecision> {
+): Promise<UserDecision> {
   const owners = new Map<string, PersonId>();
   const asked = new Set<string>();
   for (;;) {
     const decision = decide((principal) => owners.get(principal));
-    if (decision.outcome === 'refused') return { decision, unclaimed: [] };
-    const { principals, personalPrincipals } = decision.grant;
+    if (decision.outcome === 'refused') return decision;
+    const { principals } = decision.grant;
     const unasked = principals.filter((principal) => !asked.has(principal));
     for (const [principal, owner] of await rooms.store.principalOwners(unasked)) owners.set(principal, owner);
     // Nobody else holds what would be granted: done. Otherwise decide again, knowing who does.
     const taken = unasked.some((principal) => (owners.get(principal) ?? person.id) !== person.id);
-    if (!taken)
-      return { decision, unclaimed: personalPrincipals.filter((principal) => !owners.has(principal)) };
+    if (!taken) return decision;
     for (const principal of unasked) asked.add(principal);
   }
 }

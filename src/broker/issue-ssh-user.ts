@@ -70,7 +70,7 @@ export async function issueSshUser(
 
   // 3. Policy decides. Nothing has been signed or reserved.
   const { profile, principals, ttlSeconds, reason } = request;
-  const { decision, unclaimed } = await decideWithOwners(rooms, person, {
+  const decision = await decideWithOwners(rooms, person, {
     key: subject.facts,
     sourceAddress: caller.sourceAddress,
     atMs,
@@ -123,7 +123,8 @@ export async function issueSshUser(
     await store.commit({
       guard: { ...stillSignedIn(caller), keyFingerprint: subject.fingerprint },
       credential,
-      ...(unclaimed.length === 0 ? {} : { claim: { principals: unclaimed, personId: person.id, atMs } }),
+      // All of them, also those that were the person's own before: they may have been released meanwhile.
+      claim: { principals: grant.personalPrincipals, personId: person.id, atMs },
       settledSerials,
       entries: [issueEntry(caller, request, credential, grant)],
     });

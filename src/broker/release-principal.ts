@@ -21,7 +21,9 @@ export async function releasePrincipal(
       });
     }
     const live = await reads.liveCredentials({ kind: 'person', personId: owner }, rooms.clock.nowMs());
-    if (live.some((credential) => credential.principals.includes(principal))) {
+    // Like the owner above, whatever the case: on IBM i and Windows Alice and alice are one account.
+    const isIt = (name: string): boolean => name.toLowerCase() === principal.toLowerCase();
+    if (live.some(({ principals }) => principals.some(isIt))) {
       throw new CodedError(
         'policy.principal_in_use',
         `A live certificate of its owner still bears ${principal}.`,

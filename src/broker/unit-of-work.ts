@@ -96,7 +96,7 @@ export interface Change {
   /** Raises everybody's epoch: nothing that was decided before can still be committed. */
   readonly voidDecisions?: true;
   readonly credential?: Credential;
-  /** Binds names to a person for good; a name that somebody else holds refuses the whole change. */
+  /** Binds names to a person for good, if they are not bound already; a name that somebody else holds refuses the whole change. */
   readonly claim?: {
     readonly principals: readonly Principal[];
     readonly personId: PersonId;

@@ -187,6 +187,21 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
         );
     });
 
+    it('frees a name under every spelling that was asked for before', async () => {
+      const owner = async (name: string): Promise<unknown> => (await store.principalOwners([name])).get(name);
+      await store.commit({
+        claim: { principals: [principal('anna')], personId: anna, atMs: start },
+        entries: [],
+      });
+      expect([await owner('anna'), await owner('ANNA'), await owner('Anna')]).toEqual([anna, anna, anna]);
+      await store.commit({ releasePrincipal: principal('aNNA'), entries: [] });
+      expect([await owner('anna'), await owner('ANNA'), await owner('Anna')]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    });
+
     it('can be repeated by the same person for the same principal', async () => {
       const claim = { principals: [principal('anna')], personId: anna, atMs: start };
       await store.commit({ claim, entries: [] });

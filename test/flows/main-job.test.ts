@@ -283,6 +283,8 @@ describe('the main job over real HTTPS', () => {
     await client.sign(newKey(), {});
     const release = { principal: 'alice', reason: 'next person' };
     expect(await codeOf(admin.releasePrincipal(release))).toBe('policy.principal_in_use');
+    const otherwise = { ...release, principal: 'ALICE' };
+    expect(await codeOf(admin.releasePrincipal(otherwise))).toBe('policy.principal_in_use');
     await admin.revoke({
       target: { kind: 'person', value: 'alice' },
       reason: 'left',
@@ -290,6 +292,30 @@ describe('the main job over real HTTPS', () => {
       apply: true,
     });
     expect((await admin.releasePrincipal(release)).principal).toBe('alice');
+  });
+
+  it('binds a name anew when it was released while a certificate for it was under way', async () => {
+    const admin = await broker.loggedIn(second);
+    const owner = await broker.loggedIn(alice);
+    const { person } = await owner.session();
+    await owner.sign(newKey(), {});
+    await admin.revoke({
+      target: { kind: 'person', value: person.id },
+      reason: 'x',
+      lock: false,
+      apply: true,
+    });
+    const { rooms } = broker.running;
+    const again = await broker.loggedIn(alice);
+    const next = rooms.serials.next.bind(rooms.serials);
+    // Between the decision, for which the name was hers, and the commit.
+    rooms.serials.next = async () => {
+      await admin.releasePrincipal({ principal: 'alice', reason: 'left' });
+      rooms.serials.next = next;
+      return next();
+    };
+    await again.sign(newKey(), {});
+    expect((await rooms.store.principalOwners(['alice'])).get('alice')).toBe(person.id);
   });
 });
 

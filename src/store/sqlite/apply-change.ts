@@ -76,13 +76,11 @@ export function createApplyChange(statement: Statements): ApplyChange {
     if (change.credential !== undefined) insertCredential(run, change.credential);
     if (claim !== undefined) {
       for (const name of claim.principals) {
-        const inserted = run(
-          'INSERT INTO principal VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING',
-          name,
-          claim.personId,
-          claim.atMs,
-        );
-        if (inserted === 0 || inserted === 0n) checkOwner(statement, name, claim.personId);
+        const owner = statement('SELECT person_id FROM principal WHERE name = ?').get(name)?.['person_id'];
+        if (owner === undefined)
+          run('INSERT INTO principal VALUES (?, ?, ?)', name, claim.personId, claim.atMs);
+        else if (owner !== claim.personId)
+          throw conflict(`The principal ${name} came to belong to somebody else.`);
       }
     }
     if (change.releasePrincipal !== undefined)
@@ -208,12 +206,6 @@ function checkGuard(statement: Statements, { person, sessionHash, keyFingerprint
   if (keyFingerprint !== undefined && row?.['is_revoked'] !== 0n) {
     throw conflict('The key was revoked while the request was under way.');
   }
-}
-
-function checkOwner(statement: Statements, name: string, personId: string): void {
-  const row = statement('SELECT person_id FROM principal WHERE name = ?').get(name);
-  if (row?.['person_id'] !== personId)
-    throw conflict(`The principal ${name} came to belong to somebody else.`);
 }
 
 function conflict(why: string): CodedError {

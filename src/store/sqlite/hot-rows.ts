@@ -14,6 +14,7 @@ export class HotRows implements PointReads {
   readonly #reads: PointReads;
   readonly #sessions = new Map<string, Session>();
   readonly #persons = new Map<PersonId, PersonState>();
+  /** By the name in lower case: the column ignores case. */
   readonly #owners = new Map<string, PersonId>();
   readonly #unrevokedKeys = new Map<string, true>();
 
@@ -33,12 +34,12 @@ export class HotRows implements PointReads {
   principalOwners(principals: readonly string[]): ReadonlyMap<string, PersonId> {
     const known = new Map<string, PersonId>();
     for (const name of principals) {
-      const owner = this.#owners.get(name);
+      const owner = this.#owners.get(name.toLowerCase());
       if (owner !== undefined) known.set(name, owner);
     }
     if (known.size === principals.length) return known;
     const owners = this.#reads.principalOwners(principals);
-    for (const [name, owner] of owners) keep(this.#owners, name, owner);
+    for (const [name, owner] of owners) keep(this.#owners, name.toLowerCase(), owner);
     return owners;
   }
 
@@ -58,7 +59,7 @@ export class HotRows implements PointReads {
       if (personId !== undefined) this.#persons.delete(personId);
     }
     if (change.voidDecisions === true) this.#persons.clear();
-    if (releasePrincipal !== undefined) this.#owners.delete(releasePrincipal);
+    if (releasePrincipal !== undefined) this.#owners.delete(releasePrincipal.toLowerCase());
     if (revokeKey !== undefined) this.#unrevokedKeys.delete(revokeKey.fingerprint);
   }
 }
