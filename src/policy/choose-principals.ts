@@ -3,7 +3,6 @@ import { printable } from '../kernel/index.ts';
 import type { Attempt } from './attempt.ts';
 import { derivePrincipals, stripDomain } from './principals.ts';
 import type { Question } from './question.ts';
-import { findMembership } from './who.ts';
 
 const maxPrincipals = 256;
 
@@ -91,14 +90,17 @@ function skipUnasked(attempt: Attempt, part: string, line: number): void {
   attempt.skip(part, 'it was not asked for', line);
 }
 
-/** A name derived from an attribute is personal, shared (a profile open to the person names it), or refused. */
+/**
+ * A name derived from an attribute is personal, shared (this very profile names it), or refused. That another profile names it
+ * and is open to the person is not enough: it may ask for a reason, a security key or a network that this one does not.
+ */
 function standingOf(
   attempt: Attempt,
   question: Question,
   principal: Principal,
   line: number,
 ): 'personal' | 'shared' | 'refused' {
-  const { policy, profile, person } = question;
+  const { policy, profile } = question;
   const folded = principal.toLowerCase();
   if (profile.explicitFolded.has(folded)) return 'shared';
   // `root@corp.example` counts as root: hosts differ in what they do with a domain.
@@ -112,7 +114,6 @@ function standingOf(
   }
   const sharing = policy.sharedPrincipals.get(folded);
   if (sharing === undefined) return 'personal';
-  if (sharing.some(({ who }) => findMembership(who, person) !== undefined)) return 'shared';
   const message = `“${principal}” is a shared account that another profile gives out, and your directory entry must not make it yours. Ask your administrator.`;
   const because = `${message} It is named by ${sharing.map(({ rule }) => rule).join(', ')}.`;
   attempt.refuse({ part: `principal ${principal}`, code: 'policy.principal_shared', message, because, line });

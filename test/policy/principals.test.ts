@@ -217,11 +217,11 @@ profiles:
     expect(codesOf(decide(policy, { attributes: { uid: [uid] } }))).toEqual(['policy.principal_shared']);
   });
 
-  it('come to those whom the profile that names them is for, and are nobody’s own', () => {
-    const grant = granted(
-      decide(policy, { groups: [users, { name: 'dba' }], attributes: { uid: ['db2inst1'] } }),
-    );
-    expect(grant).toMatchObject({ profile: 'users', principals: ['db2inst1'], personalPrincipals: [] });
+  it('come only from the profile that names them, with its conditions, also to those whom it is for', () => {
+    const both = { groups: [users, { name: 'dba' }], attributes: { uid: ['db2inst1'] } };
+    expect(codesOf(decide(policy, both, { profile: 'users' }))).toEqual(['policy.principal_shared']);
+    const grant = granted(decide(policy, both));
+    expect(grant).toMatchObject({ profile: 'dba', principals: ['db2inst1'], personalPrincipals: [] });
   });
 });
 
