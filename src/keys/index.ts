@@ -6,6 +6,7 @@ export { generatePrivateKey, keyAlgorithms, type KeyAlgorithm } from './generate
 export { createKeyFile, openKeyFile, type KeyPurpose } from './key-file.ts';
 export {
   checkPrivateFolder,
+  checkTrustedFolder,
   createPrivateFile,
   readPrivateFile,
   readTrustedFile,

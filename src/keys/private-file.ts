@@ -60,8 +60,17 @@ function readGuarded(
   }
 }
 
-/** Refuses a folder in which others could put a key of their own. @throws CodedError `keys.loose_permissions`, `keys.unreadable` */
+/** Refuses a folder that others may enter. @throws CodedError `keys.loose_permissions`, `keys.unreadable` */
 export function checkPrivateFolder(path: string): void {
+  checkFolder(path, 0o077);
+}
+
+/** Refuses a folder in which others could put or replace a file. @throws CodedError `keys.loose_permissions`, `keys.unreadable` */
+export function checkTrustedFolder(path: string): void {
+  checkFolder(path, 0o022);
+}
+
+function checkFolder(path: string, forbidden: number): void {
   let stat: Stats;
   try {
     stat = statSync(path);
@@ -73,7 +82,7 @@ export function checkPrivateFolder(path: string): void {
       next: 'Check the path in the configuration.',
     });
   }
-  checkOwnerOnly(stat, { path, what: 'The folder', forbidden: 0o077 });
+  checkOwnerOnly(stat, { path, what: 'The folder', forbidden });
 }
 
 function checkOwnerOnly(

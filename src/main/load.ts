@@ -1,10 +1,12 @@
-import { createSecureContext } from 'node:tls';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { createLogAppender, emptyLogHead, type LogSigner } from '../accounting/index.ts';
 import type { Store } from '../broker/index.ts';
 import { CodedError, systemRandom } from '../kernel/index.ts';
 import {
   checkPrivateFolder,
+  checkTrustedFolder,
   createSigner,
   openKeyFile,
   readPrivateFile,
@@ -75,7 +77,7 @@ export function logSignerOf(signer: Signer): LogSigner {
   };
 }
 
-/** The store with the log that it keeps. @throws CodedError as `openSqliteStore` */
+/** The store with the log that it keeps. @throws CodedError as `openSqliteStore`, and `keys.loose_permissions` for its folder */
 export function openStore(options: {
   readonly folder: string;
   readonly when: 'create' | 'open';
@@ -83,6 +85,7 @@ export function openStore(options: {
   readonly logSigner: LogSigner;
 }): Store {
   const { folder, when, origin, logSigner } = options;
+  if (existsSync(folder)) checkTrustedFolder(folder);
   const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
   return openSqliteStore({ folder, when, appender, emptyHead: emptyLogHead(origin) });
 }

@@ -4,6 +4,7 @@ import * as fs from 'node:fs/promises';
 import {
   chmod,
   chown,
+  copyFile,
   lchown,
   link,
   lstat,
@@ -106,6 +107,23 @@ describeWithPeers(['root'], 'root in a folder of the broker’s account', () => 
     return { folder, secrets, file, plant };
   }
   const rights = () => [process.geteuid?.(), process.getegid?.(), process.getgroups?.()];
+
+  it('reads the people of that account, and of nobody else’s where others may put a file', async () => {
+    const { folder, file } = await setUp();
+    await addPerson(file, alice, deps);
+    expect(await listPeople(file)).toHaveLength(1);
+    await chmod(folder, 0o777);
+    expect(await codeOf(() => listPeople(file))).toBe('identity.people_file_permissions');
+    // A stranger’s file where everybody may put one, root’s folder or not: whoever put it there would be an admin.
+    const common = await temporaryFolder();
+    const planted = join(common, 'people.json');
+    await copyFile(file, planted);
+    await chmod(planted, 0o600);
+    await chown(planted, broker.uid, broker.gid);
+    expect(await codeOf(() => listPeople(planted))).toBe('accepted');
+    await chmod(common, 0o777);
+    expect(await codeOf(() => listPeople(planted))).toBe('identity.people_file_permissions');
+  });
 
   it('works with no more rights than that account, and has its own again afterwards', async () => {
     const { file } = await setUp();

@@ -121,6 +121,16 @@ describe('init', () => {
     expect(statSync(at('ready')).mode & 0o777).toBe(0o750);
   });
 
+  it.each([0o777, 0o770])(
+    'refuses an empty folder of mode %o, in which others could put their own files',
+    async (mode) => {
+      mkdirSync(at(`loose-${mode}`));
+      chmodSync(at(`loose-${mode}`), mode);
+      expect(await make(at(`loose-${mode}`))).toBe('keys.loose_permissions');
+      expect(readdirSync(at(`loose-${mode}`))).toEqual([]);
+    },
+  );
+
   it('makes other keys and another log each time', async () => {
     for (const name of ['one', 'two']) expect(await make(at(name))).toBe('done');
     for (const file of ['ssh-user-ca.pub', 'accounting-log.vkey', 'tls/ca.pem', 'secrets/keys.passphrase'])

@@ -146,7 +146,7 @@ export async function stampPeopleFile(file: string): Promise<FileStamp | undefin
 /**
  * Reads and checks the file.
  * @throws CodedError `identity.people_file_missing`, `identity.people_file_permissions` when group or others have any right to
- * it, `identity.people_file_unreadable`, `identity.people_file_invalid`
+ * it or it is another user's, `identity.people_file_unreadable`, `identity.people_file_invalid`
  */
 export async function readPeopleFile(
   file: string,
@@ -166,10 +166,7 @@ export async function readPeopleFile(
   try {
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile()) throw invalid('it is not a regular file');
-    if (process.platform !== 'win32' && (stats.mode & 0o077n) !== 0n)
-      throw new CodedError('identity.people_file_permissions', `Others than its owner may use ${file}.`, {
-        next: `Run: chmod 600 ${file}`,
-      });
+    await checkOwner(file, stats);
     if (stats.size > maxFileBytes) throw invalid(`it is larger than ${maxFileBytes} bytes`);
     return { people: parsePeople(await handle.readFile('utf8')), stamp: stampOf(stats) };
   } catch (error) {
@@ -177,6 +174,24 @@ export async function readPeopleFile(
   } finally {
     await handle.close();
   }
+}
+
+/** Only this account or root may have written the file. Root also takes another account's, where no third one could have put it. */
+async function checkOwner(file: string, { mode, uid }: BigIntStats): Promise<void> {
+  const own = process.geteuid?.();
+  // Windows has no user ids: there the access lists of the folder protect it.
+  if (own === undefined) return;
+  if ((mode & 0o077n) !== 0n)
+    throw new CodedError('identity.people_file_permissions', `Others than its owner may use ${file}.`, {
+      next: `Run: chmod 600 ${file}`,
+    });
+  if (uid === 0n || uid === BigInt(own)) return;
+  const folder = await stat(dirname(await realpath(file)), { bigint: true });
+  const isSafePlace = (folder.uid === uid || folder.uid === 0n) && (folder.mode & 0o022n) === 0n;
+  if (own === 0 && isSafePlace) return;
+  throw new CodedError('identity.people_file_permissions', `${file} belongs to another user (uid ${uid}).`, {
+    next: `See who put it there. If it is the right one, run as root: chown ${own} ${file}`,
+  });
 }
 
 const unreadable = (file: string, cause: unknown): CodedError =>

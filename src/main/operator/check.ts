@@ -5,6 +5,7 @@ import { systemClock } from '../../kernel/index.ts';
 import { attributesUsed } from '../../policy/index.ts';
 import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../load.ts';
+import { checkTrustedFolder } from '../../keys/index.ts';
 import { loadConfig } from '../config.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -15,6 +16,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
   const policy = loadPolicy(config);
   loadTls(config);
   loadDatabaseFile(config.data);
+  checkTrustedFolder(config.data);
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
     if (directory.kind === 'built-in') await listPeople(directory.file);

@@ -6,6 +6,7 @@ import type { InitOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts'
 import { addPerson } from '../../identity/index.ts';
 import { CodedError, systemClock, systemRandom } from '../../kernel/index.ts';
 import {
+  checkTrustedFolder,
   createKeyFile,
   createPrivateFile,
   createSigner,
@@ -27,7 +28,7 @@ const loopback = ['localhost', '127.0.0.1', '::1'];
 /**
  * Makes a broker's folder: configuration, policy, CA keys sealed with a fresh passphrase, TLS certificate, built-in directory
  * with its first admin. Either all of it is there afterwards, or nothing.
- * @throws CodedError `main.folder_not_empty`, `main.cannot_write`, `identity.…` for the admin, `x509.bad_name`
+ * @throws CodedError `main.folder_not_empty`, `main.cannot_write`, `keys.loose_permissions`, `identity.…` for the admin, `x509.bad_name`
  */
 export async function init(options: InitOptions, io: OperatorIo): Promise<Outcome> {
   const folder = resolve(options.folder);
@@ -159,7 +160,10 @@ async function makeTls(
 function makeFolder(folder: string): string | undefined {
   try {
     if (!existsSync(folder)) return mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (readdirSync(folder).length === 0) return undefined;
+    if (readdirSync(folder).length === 0) {
+      checkTrustedFolder(folder);
+      return undefined;
+    }
   } catch (error) {
     throw isSystemError(error) ? cannotWrite(folder, error) : error;
   }
