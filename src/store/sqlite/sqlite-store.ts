@@ -252,10 +252,13 @@ class SqliteWriter {
 
   async #tryCommit(batch: readonly Waiting[]): Promise<readonly Committed[]> {
     const changes: Change[] = [];
+    const starts: number[] = [];
+    const firstIndex = this.#head.size;
+    const committed = (): Committed[] => starts.map((start) => ({ firstIndex: firstIndex + BigInt(start) }));
+    let appended: Appended | undefined;
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       const drafts: EntryDraft[] = [];
-      const starts: number[] = [];
       for (const { work } of batch) {
         const applied = work();
         const change = applied instanceof Promise ? await applied : applied;
@@ -263,18 +266,18 @@ class SqliteWriter {
         starts.push(drafts.length);
         for (const draft of change.entries) drafts.push(draft);
       }
-      const firstIndex = this.#head.size;
-      const appended = drafts.length === 0 ? undefined : this.#appender.append(this.#head, drafts);
+      appended = drafts.length === 0 ? undefined : this.#appender.append(this.#head, drafts);
       if (appended !== undefined) this.#writeLog(appended);
       this.#database.exec('COMMIT');
       if (appended !== undefined) this.#head = appended.head;
       for (const change of changes) this.#committed(change);
-      return starts.map((start) => ({ firstIndex: firstIndex + BigInt(start) }));
+      return committed();
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       // Was it the COMMIT itself that failed? Look, do not guess.
       this.#head = this.#loadHead() ?? this.#head;
       for (const change of changes) this.#committed(change);
+      if (appended !== undefined && this.#head.root.equals(appended.head.root)) return committed();
       throw error;
     }
   }
