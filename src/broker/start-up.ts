@@ -1,11 +1,14 @@
 import type { EntryDraft, EntryValue } from '../accounting/index.ts';
+import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 
 /**
  * Brings the house in order before the door opens: serials that an earlier process reserved and never released become void,
  * the list is published when it is missing or behind, and the start is an entry.
+ * @throws CodedError `revocation.other_authority`, `store.…`
  */
 export async function startUp(rooms: Rooms, facts: Readonly<Record<string, EntryValue>>): Promise<void> {
+  await refuseOtherAuthority(rooms);
   const abandoned = await rooms.store.abandonedSerials();
   const isNew = (await rooms.store.logHead()).size === 0n;
   const timeMs = rooms.clock.nowMs();
@@ -34,6 +37,20 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
     ],
   });
   await rooms.krl.resume();
+}
+
+/** A list covers this broker's own CA: whatever another one issued could not be revoked, and would be good again. */
+async function refuseOtherAuthority({ store, issuer, clock }: Rooms): Promise<void> {
+  const inUse = await store.authoritiesInUse(BigInt(Math.floor(clock.nowMs() / 1000)));
+  const other = inUse.find((fingerprint) => fingerprint !== issuer.caFingerprint);
+  if (other === undefined) return;
+  throw new CodedError(
+    'revocation.other_authority',
+    `The database holds certificates of the CA ${other} that have not expired, and the key here is ${issuer.caFingerprint}.`,
+    {
+      next: 'Put that key back. A new CA key needs a broker of its own: docs/operations/keys.md, “Rotation”.',
+    },
+  );
 }
 
 /** The keys that this log speaks of, as its first words. */

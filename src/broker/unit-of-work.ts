@@ -187,6 +187,8 @@ export interface Reads {
   /** True when the target names anything that was ever issued. */
   everIssued(target: CredentialTarget): Promise<boolean>;
   credentials(query: CredentialQuery): Promise<readonly Credential[]>;
+  /** Fingerprints of the CAs of which a credential expires at or after the given second. */
+  authoritiesInUse(notExpiredBeforeSeconds: bigint): Promise<readonly string[]>;
   /** What the KRL must hold: serials ascending per CA of revoked credentials whose `validBefore` is at or after the given second. */
   revokedSerials(caFingerprint: string, notExpiredBeforeSeconds: bigint): Promise<BigUint64Array>;
   revokedKeys(): Promise<readonly RevokedKey[]>;

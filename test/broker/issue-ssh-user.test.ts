@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -14,7 +14,7 @@ import {
 } from '../../src/broker/index.ts';
 import { createSshUserIssuer } from '../../src/issuance/index.ts';
 import { CodedError, isCodedError, systemRandom, type Principal } from '../../src/kernel/index.ts';
-import { createSigner, type Signer } from '../../src/keys/index.ts';
+import { createSigner, openKeyFile, type Signer } from '../../src/keys/index.ts';
 import { startBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
 import { formatPublicKey, parseCertificate, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
@@ -60,9 +60,9 @@ profiles:
 const fridayMs = Date.parse('2027-01-15T12:00:00Z') - Date.now();
 const clock = { nowMs: () => Date.now() + fridayMs };
 
-/** A CA key that counts what it signs, and lets something happen before it does. */
-function countingSigner(): Signer & { count: number; before: () => Promise<void> } {
-  const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+/** The broker's own CA key, which counts what it signs, and lets something happen before it does. */
+function countingSigner(privateKey: KeyObject): Signer & { count: number; before: () => Promise<void> } {
+  const signer = createSigner(privateKey);
   const counting = {
     ...signer,
     count: 0,
@@ -84,9 +84,13 @@ const key = (type: 'ed25519' | 'rsa' = 'ed25519'): string => {
 
 let broker: TestBroker;
 let rooms: Rooms;
-const signer = countingSigner();
+let signer: ReturnType<typeof countingSigner>;
 beforeAll(async () => {
   broker = await startTestBroker({ policy, people: [boss, alice, bob, auditor], clock });
+  const passphrase = readFileSync(join(broker.folder, 'secrets', 'keys.passphrase'), 'utf8').trim();
+  signer = countingSigner(
+    await openKeyFile(join(broker.folder, 'keys', 'ssh-user-ca.key'), 'ssh-user-ca', passphrase),
+  );
   const issuer = createSshUserIssuer({ signer, random: systemRandom });
   const { store } = broker.running.rooms;
   rooms = { ...broker.running.rooms, issuer, serials: new SerialSource(store, issuer.caFingerprint) };

@@ -6,7 +6,7 @@ import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generateProofKey, type BrokerClient } from '../../src/doors/client/index.ts';
 import { isCodedError, systemClock, systemRandom } from '../../src/kernel/index.ts';
-import { openKeyFile } from '../../src/keys/index.ts';
+import { createKeyFile, openKeyFile } from '../../src/keys/index.ts';
 import { parseCertificate } from '../../src/ssh/index.ts';
 import { createCertificate } from '../../src/x509/index.ts';
 import {
@@ -122,6 +122,7 @@ describe('what would keep a broker from starting', () => {
         writeFileSync(at('tls', 'server.key'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
       },
     ],
+    ['a data folder that others can write', 'keys.loose_permissions', () => chmodSync(at('data'), 0o777)],
     ['no database', 'store.missing', () => rmSync(at('data'), { recursive: true })],
     ['no policy', 'main.unreadable_config', () => rmSync(made.policyFile)],
     ['a policy with a mistake', 'policy.invalid', () => appendFileSync(made.policyFile, 'nonsense: 1\n')],
@@ -223,6 +224,23 @@ describe('a running broker', () => {
     });
     expect((await admin.sign(newPublicKey(), {})).serial).toBeGreaterThan(serial + 1n);
     admin.close();
+  });
+
+  it('does not start with another CA key while certificates of the first are alive: no list could revoke them', async () => {
+    const first = await start();
+    const client = await logIn(alice);
+    await client.sign(newPublicKey(), {});
+    client.close();
+    expect(await first.stop()).toBe(0);
+    const file = at('keys', 'ssh-user-ca.key');
+    const passphrase = readFileSync(at('secrets', 'keys.passphrase'), 'utf8').trim();
+    renameSync(file, `${file}.first`);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    await createKeyFile(file, { privateKey, purpose: 'ssh-user-ca' }, passphrase, systemRandom);
+    const refused = serveOnce();
+    expect([refused.code, refused.status]).toEqual(['revocation.other_authority', 1]);
+    renameSync(`${file}.first`, file);
+    expect(await (await start()).stop()).toBe(0);
   });
 
   it('keeps its policy when SIGHUP brings one with a mistake, and takes the corrected one', async () => {

@@ -45,6 +45,12 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
       const sql = `SELECT ${credentialColumns} WHERE ${where} AND c.revoked_ms IS NULL AND c.valid_before > ? ORDER BY c.ca_id, c.serial`;
       return all(sql, ...values, Math.floor(nowMs / 1000)).map(toCredential);
     },
+    async authoritiesInUse(notExpiredBeforeSeconds) {
+      // The newest serials expire last: one of a CA in use is met at once.
+      const sql = `SELECT fingerprint FROM ca WHERE EXISTS (
+        SELECT 1 FROM credential c WHERE c.ca_id = ca.id AND c.valid_before >= ? ORDER BY c.serial DESC) ORDER BY id`;
+      return all(sql, notExpiredBeforeSeconds).map((row) => row['fingerprint'] as string);
+    },
     async everIssued(target) {
       await catchUp.credentials();
       const { where, values } = targetClause(target);

@@ -70,6 +70,7 @@ const beforeTheDoorOpens = [
   'policy.invalid',
   'store.damaged',
   'store.foreign_log',
+  'revocation.other_authority',
   'store.in_use',
   'store.missing',
   'store.newer_schema',
