@@ -3,6 +3,7 @@ import { CodedError, printable } from '../kernel/index.ts';
 import type { UserDecision } from '../policy/index.ts';
 import { explainWithOwners } from './decide.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
+import { refuseForbidden } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 
 export interface ExplainRequest {
@@ -31,35 +32,43 @@ export async function explainPolicy(
 ): Promise<Explanation> {
   const person = await whom(rooms, request, caller);
   if (typeof person === 'string') {
-    const because = `the directory does not let this person in: ${person}`;
-    return {
-      person: undefined,
-      decision: {
-        outcome: 'refused',
-        refusals: [{ code: 'policy.no_profile', message: `Nothing: ${because}.` }],
-        steps: [{ part: 'directory', outcome: 'refused', because }],
-      },
-    };
+    const decision = refusedBy('directory', `the directory does not let this person in: ${person}`);
+    return { person: undefined, decision };
   }
+  // What refuses an issue refuses here: the broker's own lock stands before policy.
+  if ((await rooms.store.person(person.id))?.lockedMs !== undefined)
+    return {
+      person,
+      decision: refusedBy('lock', 'an administrator of this broker has locked this person out'),
+    };
   const decision = await explainWithOwners(rooms, person, {
     atMs: request.atMs ?? rooms.clock.nowMs(),
-    ...(request.profile === undefined ? {} : { profile: request.profile }),
+    profile: request.profile,
   });
-  return { person, decision: seesAll(caller) ? withOwners(decision) : decision };
+  return { person, decision: seesAll(caller) ? namingOthers(decision) : decision };
+}
+
+/** Nothing, for a reason that stands before policy. */
+function refusedBy(part: string, because: string): UserDecision {
+  return {
+    outcome: 'refused',
+    refusals: [{ code: 'policy.no_profile', message: `Nothing: ${because}.` }],
+    steps: [{ part, outcome: 'refused', because }],
+  };
 }
 
 function seesAll({ roles }: SignedIn): boolean {
   return roles.has('admin') || roles.has('auditor');
 }
 
-/** Names the other person as well: whoever asks may read both in the log anyway, and has to sort it out. */
-function withOwners(decision: UserDecision): UserDecision {
+/** Names the other person, or the profiles, that stand in the way: whoever asks may read them anyway, and has to sort it out. */
+function namingOthers(decision: UserDecision): UserDecision {
   if (decision.outcome === 'granted') return decision;
   const refusals = decision.refusals.map((refusal) => {
-    const owner = refusal.forLog?.['owner'];
-    return owner === undefined
-      ? refusal
-      : { ...refusal, message: `${refusal.message} It belongs to ${owner}.` };
+    const { owner, named_by: rules } = refusal.forLog ?? {};
+    const whose = owner === undefined ? '' : ` It belongs to ${owner}.`;
+    const whence = rules === undefined ? '' : ` It is named by ${rules}.`;
+    return { ...refusal, message: `${refusal.message}${whose}${whence}` };
   });
   return { ...decision, refusals };
 }
@@ -69,9 +78,10 @@ async function whom(rooms: Rooms, request: ExplainRequest, caller: SignedIn): Pr
   const found = await rooms.identity.find(request.person, request.directory);
   if (found?.id === caller.person.id) return caller.person;
   if (!seesAll(caller)) {
-    throw new CodedError('policy.not_permitted', 'Only admins and auditors may ask about others.', {
+    const error = new CodedError('policy.not_permitted', 'Only admins and auditors may ask about others.', {
       next: 'Leave --person out to ask about yourself.',
     });
+    await refuseForbidden(rooms, caller, { error, target: { kind: 'policy' } });
   }
   if (found === undefined) {
     throw new CodedError('policy.unknown_person', `No directory knows “${printable(request.person, 80)}”.`, {

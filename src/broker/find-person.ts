@@ -11,15 +11,18 @@ export interface KnownPerson {
 type Asked = Pick<Rooms, 'store' | 'identity'>;
 
 /**
- * The person an admin means: a person id, or a login name that only one person has. Whoever the broker has seen is found
- * without asking a directory, so that one that is down or slow never stands in the way of a revocation.
+ * The person an admin means: a person id, or a login name that only one person has. Directories are asked too, because a name may
+ * have passed from somebody whom the broker has seen to somebody new; where somebody was seen they get a moment only, so that
+ * one that is down or slow never stands in the way of a revocation.
  * @throws CodedError `revocation.unknown_target`, `revocation.ambiguous_person`, `identity.directory_unavailable` when nobody is
  * known here by that name and a directory could not be asked
  */
 export async function findPerson(rooms: Asked, text: string): Promise<KnownPerson> {
   const id = asPersonId(text);
-  const seen = id === undefined ? await seenAs(rooms, text) : await seenWithId(rooms, id);
-  const found = seen.length > 0 || id !== undefined ? seen : await knownToDirectories(rooms, text);
+  const found =
+    id === undefined
+      ? await withDirectories(rooms, text, await seenAs(rooms, text))
+      : await withId(rooms, id);
   const [only, ...others] = found;
   if (only === undefined) {
     throw new CodedError('revocation.unknown_target', `Nobody here is called “${printable(text, 80)}”.`, {
@@ -49,14 +52,38 @@ function asPersonId(text: string): PersonId | undefined {
   }
 }
 
-async function seenWithId({ store }: Asked, id: PersonId): Promise<KnownPerson[]> {
+/** Whoever was seen, or else whom the directory of the id lets in now. */
+async function withId({ store, identity }: Asked, id: PersonId): Promise<KnownPerson[]> {
   const state = await store.person(id);
-  return state === undefined ? [] : [{ id, login: state.login, directory: state.directory }];
+  if (state !== undefined) return [{ id, login: state.login, directory: state.directory }];
+  if (!identity.directories.includes(id.slice(0, id.indexOf(':')))) return [];
+  const answer = await identity.recheck(id);
+  if (answer.outcome === 'refused') return [];
+  const { login, directory } = answer.person;
+  return [{ id, login, directory }];
 }
 
 async function seenAs({ store }: Asked, login: string): Promise<KnownPerson[]> {
   const states = await store.personsByLogin(login);
   return states.map((state) => ({ id: state.personId, login: state.login, directory: state.directory }));
+}
+
+const momentMs = 500;
+
+/** Those who were seen, and others whom a directory calls so now. */
+async function withDirectories(
+  rooms: Asked,
+  login: string,
+  seen: readonly KnownPerson[],
+): Promise<readonly KnownPerson[]> {
+  const asked = knownToDirectories(rooms, login);
+  if (seen.length === 0) return asked;
+  const moment = new Promise<readonly KnownPerson[]>((resolve) => {
+    setTimeout(() => resolve([]), momentMs).unref();
+  });
+  // No answer, or none in time, says nothing: then those who were seen are meant.
+  const now = await Promise.race([asked.catch(() => []), moment]);
+  return [...seen, ...now.filter(({ id }) => seen.every((person) => person.id !== id))];
 }
 
 /** All directories at once: the slowest one bounds the wait, and one that fails does not hide whom another knows. */

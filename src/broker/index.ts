@@ -5,7 +5,7 @@
  */
 export * from './explain-policy.ts';
 export * from './find-person.ts';
-export * from './issue-quota.ts';
+export * from './hourly-quota.ts';
 export * from './issue-ssh-user.ts';
 export * from './list-issued.ts';
 export * from './lock-person.ts';

@@ -94,7 +94,10 @@ export function lockedOut(): CodedError {
   });
 }
 
+/** Bounded for each session, and apart from its owner's own looks: the thief must not use those up. */
 async function recordTheft(rooms: Rooms, session: Session, caller: Caller): Promise<void> {
+  const quota = rooms.lookQuota.take(`stolen ${session.id}`);
+  if (quota.outcome === 'refused' && !quota.first) return;
   const { fields, personal } = fromCaller(caller);
   await rooms.store.commit({
     entries: [

@@ -2,6 +2,7 @@ import { tilesOverEntries, writeBundle } from '../accounting/index.ts';
 import { CodedError, type PersonId } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { findPerson } from './find-person.ts';
+import { refuseForbidden, takeLook } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import type { LogQuery, StoredEntry } from './unit-of-work.ts';
 
@@ -12,7 +13,7 @@ export interface LogSearch extends Omit<LogQuery, 'personId'> {
 /**
  * Searches the log, newest first. Reading is itself an entry, durable before the answer. Auditors and admins see everything;
  * anybody else sees the entries about themselves.
- * @throws CodedError `revocation.unknown_target` for a person nobody knows, `policy.not_permitted`
+ * @throws CodedError `revocation.unknown_target` for a person nobody knows, `policy.not_permitted`, `policy.too_many_looks`
  */
 export async function searchLog(
   rooms: Rooms,
@@ -23,6 +24,7 @@ export async function searchLog(
   const seesAll = caller.roles.has('auditor') || caller.roles.has('admin');
   const person = name === undefined ? undefined : await findPersonFor(rooms, name, caller, seesAll);
   const personId = person ?? (seesAll ? undefined : caller.person.id);
+  if (!seesAll) await takeLook(rooms, caller, { kind: 'log' });
   await recordReading(rooms, caller, 'log.read', { kind: 'log', own: !seesAll }, personId);
   const found = await rooms.store.searchLog({
     ...query,
@@ -98,9 +100,12 @@ async function findPersonFor(
   seesAll: boolean,
 ): Promise<PersonId> {
   if (!seesAll && name !== caller.person.login && name !== caller.person.id) {
-    throw new CodedError('policy.not_permitted', 'Only admins and auditors may read entries about others.', {
-      next: 'Leave --person out to read your own.',
-    });
+    const error = new CodedError(
+      'policy.not_permitted',
+      'Only admins and auditors may read entries about others.',
+      { next: 'Leave --person out to read your own.' },
+    );
+    await refuseForbidden(rooms, caller, { error, target: { kind: 'log' } });
   }
   return seesAll ? (await findPerson(rooms, name)).id : caller.person.id;
 }

@@ -4,7 +4,7 @@ import type { Person } from '../identity/index.ts';
 import type { SshUserIssuer } from '../issuance/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
 import type { Policy, Role } from '../policy/index.ts';
-import type { IssueQuota } from './issue-quota.ts';
+import type { HourlyQuota } from './hourly-quota.ts';
 import type { KrlPublisher } from './publish-krl.ts';
 import type { SerialSource } from './serial-source.ts';
 import type { Store } from './unit-of-work.ts';
@@ -19,7 +19,10 @@ export interface Rooms {
   readonly policy: () => Policy;
   readonly issuer: SshUserIssuer;
   readonly serials: SerialSource;
-  readonly quota: IssueQuota;
+  /** Certificates that one person asks for, granted or not. */
+  readonly certificateQuota: HourlyQuota;
+  /** Entries that one person without a role makes by looking, or anybody by trying what is not permitted. */
+  readonly lookQuota: HourlyQuota;
   readonly logSigner: LogSigner;
   readonly krl: KrlPublisher;
   readonly authority: Authority;

@@ -64,5 +64,6 @@ export function parsePersonId(text: string): PersonId {
  */
 export function printable(text: string, maxChars = 200): string {
   const clean = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
-  return clean.length > maxChars ? `${clean.slice(0, maxChars)}…` : clean;
+  // A pair of surrogates may have been cut in two.
+  return clean.length > maxChars ? `${clean.slice(0, maxChars).toWellFormed()}…` : clean;
 }

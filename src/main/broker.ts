@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import { verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
-  IssueQuota,
+  createCertificateQuota,
+  createLookQuota,
   KrlPublisher,
   PeopleWatch,
   SerialSource,
@@ -28,6 +29,8 @@ import type { Config } from './config.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
 import { startTimers, type Timers } from './timers.ts';
+
+const looksPerHour = 600;
 
 export interface RunningBroker {
   readonly port: number;
@@ -140,7 +143,8 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     proofs: createDpopVerifier({ origins: config.origins, clock }),
     policy,
     issuer,
-    quota: new IssueQuota({ perHour: config.limits['certificates-per-hour'], clock }),
+    certificateQuota: createCertificateQuota({ perHour: config.limits['certificates-per-hour'], clock }),
+    lookQuota: createLookQuota({ perHour: looksPerHour, clock }),
     serials: new SerialSource(store, issuer.caFingerprint),
     logSigner,
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, clock }),

@@ -3,8 +3,6 @@ import type { DecisionStep, PolicyRefusal } from './grant.ts';
 /** One part that refuses: the step for explain and the refusal for the person. */
 export interface RefusedPart extends PolicyRefusal {
   readonly part: string;
-  /** For admins, where it should say more than the message. */
-  readonly because?: string;
   readonly line?: number;
 }
 
@@ -18,9 +16,9 @@ export class Attempt {
     return this.#refusals.length;
   }
 
-  refuse({ part, because, line, code, message, forLog }: RefusedPart): void {
+  refuse({ part, line, code, message, forLog }: RefusedPart): void {
     this.#refusals.push(forLog === undefined ? { code, message } : { code, message, forLog });
-    const step = { part, outcome: 'refused', because: because ?? message } as const;
+    const step = { part, outcome: 'refused', because: message } as const;
     this.steps.push(line === undefined ? step : { ...step, line });
   }
 

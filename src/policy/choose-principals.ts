@@ -115,8 +115,8 @@ function standingOf(
   const sharing = policy.sharedPrincipals.get(folded);
   if (sharing === undefined) return 'personal';
   const message = `“${principal}” is a shared account that another profile gives out, and your directory entry must not make it yours. Ask your administrator.`;
-  const because = `${message} It is named by ${sharing.map(({ rule }) => rule).join(', ')}.`;
-  attempt.refuse({ part: `principal ${principal}`, code: 'policy.principal_shared', message, because, line });
+  const forLog = { principal, named_by: sharing.map(({ rule }) => rule).join(', ') };
+  attempt.refuse({ part: `principal ${principal}`, code: 'policy.principal_shared', message, forLog, line });
   return 'refused';
 }
 

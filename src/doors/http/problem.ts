@@ -65,6 +65,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'policy.principal_in_use': 409,
   'policy.principal_unowned': 404,
   'policy.too_many_certificates': 429,
+  'policy.too_many_looks': 429,
   'policy.unknown_person': 404,
   'revocation.ambiguous_person': 409,
   'revocation.bad_target': 400,

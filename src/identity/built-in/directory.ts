@@ -72,7 +72,8 @@ export function createBuiltInDirectory(options: BuiltInDirectoryOptions): Direct
       return accepted(known);
     },
     async find(login) {
-      const known = (await roll.current()).byLogin.get(canonicalLogin(login) ?? '');
+      // Whoever is looked up is to be acted on: what the file says now counts, as for a login.
+      const known = (await roll.newest()).byLogin.get(canonicalLogin(login) ?? '');
       if (known === undefined) return undefined;
       const { id } = known.person;
       if (known.record.disabled) return { id, login: known.record.login, reason: 'disabled' };

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { IssueQuota } from '../../src/broker/index.ts';
+import { createCertificateQuota, type HourlyQuota } from '../../src/broker/index.ts';
 import type { PersonId } from '../../src/kernel/index.ts';
 
 const anna = 'builtin:anna' as PersonId;
 const bert = 'builtin:bert' as PersonId;
 
-function quotaAt(perHour: number): { quota: IssueQuota; pass: (ms: number) => void } {
+function quotaAt(perHour: number): { quota: HourlyQuota; pass: (ms: number) => void } {
   let nowMs = 1_000_000;
-  const quota = new IssueQuota({ perHour, clock: { nowMs: () => nowMs } });
+  const quota = createCertificateQuota({ perHour, clock: { nowMs: () => nowMs } });
   return {
     quota,
     pass(ms) {

@@ -1,0 +1,88 @@
+import { CodedError, type Clock } from '../kernel/index.ts';
+
+interface Bucket {
+  tokens: number;
+  filledMs: number;
+  /** The refusal of this stretch is in the log already. */
+  told: boolean;
+}
+
+export type QuotaAnswer =
+  | { readonly outcome: 'granted' }
+  | { readonly outcome: 'refused'; readonly error: CodedError; readonly first: boolean };
+
+export interface HourlyQuotaOptions {
+  readonly perHour: number;
+  readonly clock: Clock;
+  /** What is counted, as the refusal says it: `certificates`. */
+  readonly what: string;
+  readonly code: `${string}.${string}`;
+}
+
+/**
+ * Bounds how much one person can ask for: `perHour` at once, refilled over the hour. Without it an insider could collect so many
+ * certificates that cutting them off takes long, or fill the log with what is refused to them. Kept in memory: a restart gives
+ * at most one more hour's worth.
+ */
+export class HourlyQuota {
+  readonly #options: HourlyQuotaOptions;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(options: HourlyQuotaOptions) {
+    this.#options = options;
+  }
+
+  /** Takes one from the hour of a person, or of whatever else the key names. `first` is true once for each stretch of refusals: that one belongs in the log. */
+  take(key: string): QuotaAnswer {
+    const { perHour, clock, what, code } = this.#options;
+    const nowMs = clock.nowMs();
+    const bucket = this.#filled(key, nowMs);
+    if (bucket.tokens >= 1) {
+      bucket.tokens -= 1;
+      bucket.told = false;
+      return { outcome: 'granted' };
+    }
+    const first = !bucket.told;
+    bucket.told = true;
+    const retryAfterSeconds = Math.ceil(((1 - bucket.tokens) * 3600) / perHour);
+    const error = new CodedError(
+      code,
+      `You asked for ${perHour} ${what} within the hour, which is the limit of this broker.`,
+      { next: `Use what you have, or try again in ${retryAfterSeconds} s.`, details: { retryAfterSeconds } },
+    );
+    return { outcome: 'refused', error, first };
+  }
+
+  #filled(key: string, nowMs: number): Bucket {
+    const { perHour } = this.#options;
+    const known = this.#buckets.get(key);
+    if (known === undefined) {
+      if (this.#buckets.size >= 10_000) this.#forgetFull(nowMs);
+      const bucket = { tokens: perHour, filledMs: nowMs, told: false };
+      this.#buckets.set(key, bucket);
+      return bucket;
+    }
+    // A clock that was set back fills nothing and empties nothing.
+    const elapsedMs = Math.max(0, nowMs - known.filledMs);
+    known.tokens = Math.min(perHour, known.tokens + (elapsedMs * perHour) / 3_600_000);
+    known.filledMs = nowMs;
+    return known;
+  }
+
+  /** Who has asked for nothing in an hour has a full hour again, with or without a bucket. */
+  #forgetFull(nowMs: number): void {
+    for (const [key, { filledMs }] of this.#buckets) {
+      if (nowMs - filledMs >= 3_600_000) this.#buckets.delete(key);
+    }
+  }
+}
+
+/** How many certificates one person may ask for. */
+export function createCertificateQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
+  return new HourlyQuota({ ...options, what: 'certificates', code: 'policy.too_many_certificates' });
+}
+
+/** How often one person without a role may look, and anybody try what is not permitted. */
+export function createLookQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
+  return new HourlyQuota({ ...options, what: 'answers', code: 'policy.too_many_looks' });
+}
