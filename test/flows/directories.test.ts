@@ -235,9 +235,9 @@ describeWithPeers(['slapd', 'samba', 'ldapsearch', 'openssl', 'root'], 'people o
           ),
       ],
       [
-        'locked in LDAP',
+        'locked in LDAP by an administrator',
         staff('jailed'),
-        'locked',
+        'disabled',
         () =>
           slapd.modify(
             `dn: ${staffDn('jailed')}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,

@@ -87,3 +87,21 @@ describe('an admin', () => {
     expect(await outcome()).toBe('granted');
   });
 });
+
+describe('a session', () => {
+  it.each(['locked', 'outside_logon_hours'] as const)(
+    'outlives what passes by itself and what a stranger can cause: %s',
+    async (reason) => {
+      const client = await broker.loggedIn(alice);
+      const { identity } = broker.running.rooms;
+      const paused = { outcome: 'refused', reason, passwordProved: false };
+      Object.assign(broker.running.rooms, {
+        identity: { ...identity, recheck: () => Promise.resolve(paused) },
+      });
+      expect(await codeOf(client.session())).toBe('identity.paused_by_directory');
+      expect(await codeOf(client.sign(newPublicKey(), {}))).toBe('identity.paused_by_directory');
+      Object.assign(broker.running.rooms, { identity });
+      expect(await codeOf(client.sign(newPublicKey(), {}))).toBe('accepted');
+    },
+  );
+});

@@ -33,7 +33,7 @@ describe('the state of an LDAP account', () => {
     [undefined, { pwdReset: 'FALSE' }],
     [undefined, { pwdStartTime: '20200101000000Z', pwdEndTime: '20300101000000Z' }],
     ['locked', { pwdAccountLockedTime: '20261123162901Z' }],
-    ['locked', { pwdAccountLockedTime: '000001010000Z' }],
+    ['disabled', { pwdAccountLockedTime: '000001010000Z' }],
     ['locked', { pwdAccountLockedTime: 'garbage' }],
     ['must_change_password', { pwdReset: 'TRUE' }],
     ['password_expired', { pwdChangedTime: '20261123152959Z' }],

@@ -296,7 +296,7 @@ describeWithPeers(['slapd', 'ldapsearch', 'openssl'], 'an LDAP directory on a re
     });
 
     it.each([
-      ['carol', 'locked'],
+      ['carol', 'disabled'],
       ['dave', 'must_change_password'],
       ['frank', 'account_expired'],
     ])('refuses %s as %s without a password', async (login, reason) => {
@@ -490,6 +490,25 @@ describeWithPeers(['slapd', 'ldapsearch', 'openssl'], 'an LDAP directory on a re
       expect(turnedAway.length).toBeGreaterThan(0);
       expect(turnedAway.length).toBeLessThan(12);
       for (const { reason } of turnedAway) expect(reason).toMatchObject({ code: 'identity.busy' });
+    });
+
+    it('lets one network fill a quarter of the places, and those who are trusted or logged in already through', async () => {
+      const directory = open({ maxConnections: 4, maxWaiting: 40 });
+      const { id } = accepted(await directory.authenticate('alice', 'pw-alice'));
+      const network = '192.0.2.0/24';
+      const crowd = Array.from({ length: 60 }, () =>
+        directory.authenticate('bob', 'a wrong word', { trusted: false, network }),
+      );
+      const others = [
+        directory.authenticate('alice', 'pw-alice', { trusted: true, network }),
+        directory.authenticate('alice', 'pw-alice', { trusted: false, network: '198.51.100.0/24' }),
+        directory.recheck(id),
+      ];
+      const turnedAway = (await Promise.allSettled(crowd)).filter(({ status }) => status === 'rejected');
+      // Three are at work, ten wait.
+      expect(turnedAway).toHaveLength(47);
+      for (const answer of turnedAway) expect(answer).toMatchObject({ reason: { code: 'identity.busy' } });
+      for (const answer of await Promise.all(others)) accepted(answer);
     });
 
     it('never follows a referral', async () => {

@@ -53,6 +53,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'identity.must_change_password': 401,
   'identity.outside_logon_hours': 401,
   'identity.password_expired': 401,
+  'identity.paused_by_directory': 403,
   'identity.session_ended': 401,
   'identity.session_expired': 401,
   'identity.session_unknown': 401,

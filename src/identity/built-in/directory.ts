@@ -1,7 +1,7 @@
 import { CodedError, isCodedError, parsePersonId } from '../../kernel/index.ts';
 import type { Clock, PersonId } from '../../kernel/index.ts';
 import type { Authentication, Directory, DirectoryHealth, Person } from '../person.ts';
-import { createGate } from './gate.ts';
+import { createGate } from '../gate.ts';
 import { canonicalLogin } from './login.ts';
 import type { PasswordHash } from './password.ts';
 import { defaultScrypt, matchesPassword } from './password.ts';

@@ -55,6 +55,8 @@ export function policyState(
   const [start] = entry.text('pwdStartTime');
   if (start !== undefined && (parseGeneralizedTime(start) ?? Infinity) > nowMs) return 'disabled';
   const [lockedSince] = entry.text('pwdAccountLockedTime');
+  // A lock without an end is no lockout but an administrator's word (slapo-ppolicy(5)), and does not pass by itself.
+  if (lockedSince?.startsWith('0000') === true) return 'disabled';
   if (lockedSince !== undefined && isStillLocked(lockedSince, policy, nowMs)) return 'locked';
   if (entry.text('pwdReset')[0]?.toLowerCase() === 'true') return 'must_change_password';
   const changedMs = parseGeneralizedTime(entry.text('pwdChangedTime')[0] ?? '');
@@ -64,10 +66,10 @@ export function policyState(
   return undefined;
 }
 
-/** `000001010000Z` is a lock that only an administrator ends; a time that cannot be read is one too. */
+/** A time that cannot be read counts as a lock. */
 function isStillLocked(since: string, policy: PasswordPolicy | undefined, nowMs: number): boolean {
   const sinceMs = parseGeneralizedTime(since);
-  if (since.startsWith('0000') || sinceMs === undefined) return true;
+  if (sinceMs === undefined) return true;
   const lockoutSeconds = policy?.lockoutSeconds ?? 0;
   return lockoutSeconds === 0 || nowMs < sinceMs + lockoutSeconds * 1000;
 }

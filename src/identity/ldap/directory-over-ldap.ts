@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { CodedError, parsePersonId, printable } from '../../kernel/index.ts';
 import type { Clock, PersonId } from '../../kernel/index.ts';
-import type { Authentication, Directory, DirectoryKind, Group, Person, RefusalReason } from '../person.ts';
+import { createGate, type Gate } from '../gate.ts';
+import type {
+  Authentication,
+  Directory,
+  DirectoryKind,
+  Group,
+  LoginStanding,
+  Person,
+  RefusalReason,
+} from '../person.ts';
 import { isPossiblePassword } from '../typed.ts';
 import type { BindVerdict } from './bind-verdict.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';
@@ -58,12 +67,16 @@ export class DirectoryOverLdap implements Directory {
   /** A DN that nobody has: names that nobody has are tried on it, so that they take as long as names that exist. */
   readonly #nobody: string;
 
+  /** Passwords only: whoever has a session already waits behind nobody who is still guessing. */
+  readonly #gate: Gate;
+
   constructor(dialect: Dialect, fleet: Fleet, clock: Clock) {
     this.name = dialect.name;
     this.kind = dialect.kind;
     this.#dialect = dialect;
     this.#fleet = fleet;
     this.#clock = clock;
+    this.#gate = createGate(fleet.loginLimits);
     this.#nobody = `cn=nobody-${randomUUID()},${dialect.peopleBaseDns[0] ?? ''}`;
   }
 
@@ -71,10 +84,14 @@ export class DirectoryOverLdap implements Directory {
     return isLdapLogin(login) && this.#dialect.recognises(login);
   }
 
-  async authenticate(login: string, password: string): Promise<Authentication> {
+  async authenticate(login: string, password: string, standing?: LoginStanding): Promise<Authentication> {
     // 1. What cannot be right costs no connection.
     if (!isPossiblePassword(password)) return refuse('wrong_password');
     if (!this.recognises(login)) return refuse('unknown_person');
+    return this.#gate(() => this.#prove(login, password), standing);
+  }
+
+  async #prove(login: string, password: string): Promise<Authentication> {
     // 2. Exactly one entry, found by the directory's own comparison.
     const located = await this.#locate(this.#dialect.byLogin(login));
     if (located.entry === undefined) {

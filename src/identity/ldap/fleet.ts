@@ -1,4 +1,5 @@
 import { CodedError, printable } from '../../kernel/index.ts';
+import type { GateOptions } from '../gate.ts';
 import { ResultFault, ServerFault } from './connection.ts';
 import type { BindAnswer, LdapConnection, SearchRequest } from './connection.ts';
 import type { DirectoryEntry } from './entry.ts';
@@ -35,6 +36,16 @@ export class Fleet {
     queueMicrotask(() => {
       if (!this.#closed) void this.#discover();
     });
+  }
+
+  /** For the gate before logins: a quarter of the connections is left to those who have logged in already. */
+  get loginLimits(): GateOptions {
+    const { maxConnections, maxWaiting } = this.#options;
+    return {
+      maxRunning: Math.max(1, maxConnections - Math.ceil(maxConnections / 4)),
+      maxWaiting,
+      maxFromNetwork: Math.ceil(maxWaiting / 4),
+    };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createGate } from '../../src/identity/built-in/gate.ts';
+import { createGate } from '../../src/identity/gate.ts';
 import type { LoginStanding } from '../../src/identity/index.ts';
 import { codeOf } from '../support/code-of.ts';
 

@@ -1,5 +1,5 @@
-import { CodedError } from '../../kernel/index.ts';
-import type { LoginStanding } from '../person.ts';
+import { CodedError } from '../kernel/index.ts';
+import type { LoginStanding } from './person.ts';
 
 /** Runs work with a bound on how much runs at once and how much waits; see `createGate`. */
 export type Gate = <Result>(work: () => Promise<Result>, standing?: LoginStanding) => Promise<Result>;
@@ -18,8 +18,8 @@ interface Waiting {
 }
 
 /**
- * Two queues, each in order of arrival, served in turn. Each scrypt takes tens of megabytes and a thread of the pool that files
- * need too, so a burst of logins must wait, and a flood must be turned away rather than exhaust the memory. Strangers, from
+ * Two queues, each in order of arrival, served in turn. A password costs a directory much (each scrypt tens of megabytes and a
+ * thread, each bind a connection), so a burst of logins must wait, and a flood must be turned away. Strangers, from
  * however many addresses, cannot take the places of people who logged in from where they are before, and those cannot keep
  * strangers out for ever either.
  * The gate throws CodedError `identity.busy` when no place is left for the attempt.
