@@ -3,7 +3,6 @@ import { createLdapDirectory } from '../../src/identity/index.ts';
 import type { Authentication, Directory, LdapDirectoryConfig, Person } from '../../src/identity/index.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import type { PersonId } from '../../src/kernel/index.ts';
-import { hostileNames } from '../support/hostile-names.ts';
 import { freePort } from '../support/free-port.ts';
 import { lostServer, waysToBeLost } from '../support/lost-server.ts';
 import { describeWithPeers } from '../support/peers.ts';
@@ -200,22 +199,8 @@ describeWithPeers(['slapd', 'ldapsearch', 'openssl'], 'an LDAP directory on a re
       expect(byMail.recognises('alice')).toBe(false);
     });
 
-    it.each([
-      ['by search', {}],
-      ['by DN template', { dnTemplate: `uid={login},${peopleDn}` }],
-    ])('lets nobody in as somebody else, %s', async (_, more) => {
-      const directory = open(more);
-      for (const name of oddNames)
-        expect(accepted(await directory.authenticate(name, `pw-${name}`)).login).toBe(name);
-      const names = hostileNames(['alice', 'bob'].map((login) => ({ login, dn: dnOf(login) })));
-      expect(names.length).toBeGreaterThan(500);
-      // Not all of them end at the first check: many have to be told apart by the server.
-      expect(names.filter((name) => directory.recognises(name)).length).toBeGreaterThan(150);
-      for (const name of names) {
-        const answer = await directory.authenticate(name, 'pw-alice');
-        if (answer.outcome === 'accepted') expect(name.toLowerCase()).toBe('alice');
-      }
-      expect(accepted(await directory.authenticate('alice', 'pw-alice')).login).toBe('alice');
+    it.each(oddNames)('lets in %s, whose name is syntax elsewhere, as themselves', async (name) => {
+      expect(accepted(await corp.authenticate(name, `pw-${name}`)).login).toBe(name);
     });
 
     it('does not let a template bind reach beyond the user filter', async () => {

@@ -148,13 +148,86 @@ const general: readonly string[] = [
   '\\'.repeat(256),
 ];
 
-/** At least 500 different names that are meant to be taken for one of the victims, or for anybody. */
+/** Attributes that a filter might be made to look at instead; `anr` is Active Directory's own guess at who is meant. */
+const attributes = [
+  'uid',
+  'cn',
+  'mail',
+  'sAMAccountName',
+  'userPrincipalName',
+  'objectClass',
+  'entryUUID',
+  'objectGUID',
+  'memberOf',
+  'userPassword',
+  'distinguishedName',
+  'anr',
+];
+
+/** What breaks out of `(attribute=…)` when a filter is pasted together as text (RFC 4515). */
+const filters = (victim: string): readonly string[] =>
+  attributes.flatMap((attribute) => [
+    `${victim})(${attribute}=*`,
+    `${victim})(${attribute}>=0`,
+    `${victim})(!(${attribute}=zz`,
+    `*)(${attribute}=${victim}`,
+    `*))(|(${attribute}=${victim}`,
+    `x)(|(${attribute}=${victim}))(&(a=b`,
+    `${attribute}=${victim}`,
+    `(${attribute}=${victim})`,
+    `(|(${attribute}=${victim})(a=b))`,
+    `${attribute}:=${victim}`,
+    `${attribute}:dn:=${victim}`,
+    `${attribute}:1.2.840.113556.1.4.1941:=${victim}`,
+    `${attribute}>=${victim}`,
+    `${attribute}<=${victim}`,
+    `${attribute}~=${victim}`,
+  ]);
+
+/** What breaks out of one value of a DN when that is pasted together as text (RFC 4514). */
+const relativeNames = (victim: string): readonly string[] =>
+  ['uid', 'CN', 'ou', 'DC', 'OID.2.5.4.3', '2.5.4.3'].flatMap((type) => [
+    `${type}=${victim}`,
+    `${type}="${victim}"`,
+    `${victim},${type}=people`,
+    `${victim} , ${type} = people`,
+    `${victim};${type}=people`,
+    `${victim}+${type}=x`,
+    `"${victim}",${type}=x`,
+  ]);
+
+const wrapped = (victim: string): readonly string[] =>
+  ['()', '""', '<>', '{}', '[]', "''", '``', '**', '%%', '$$', '##', '==', '((', '))']
+    .map(([before, after]) => `${before}${victim}${after}`)
+    .concat(`$(${victim})`, `\${${victim}}`, `{{${victim}}}`, `<!--${victim}-->`, `';${victim}--`);
+
+/** Letters that look alike, or that a comparison without accents, case or invisible marks would take for the same. */
+const lookalikes = (victim: string): readonly string[] => {
+  const similar: Readonly<Record<string, string>> = {
+    a: '\u0430\u0251\u00e6',
+    b: '\u0432\u0184\u00fe',
+    c: '\u0441\u00e7',
+    e: '\u0435\u0259',
+    i: '\u0456\u0131\u0130',
+    l: '1I|\u04cf',
+    o: '0\u043e\u00f8',
+  };
+  const marks = '\u0301\u0308\u030a\u0327\u034f\ufe00'.split('');
+  return victim.split('').flatMap((letter, at) => {
+    const others = [...(similar[letter] ?? '').split(''), ...marks.map((mark) => letter + mark)];
+    return others.map((other) => (victim.slice(0, at) + other + victim.slice(at + 1)).normalize('NFC'));
+  });
+};
+
+/** More than 1,000 different names that are meant to be taken for one of the victims, or for anybody. */
 export function hostileNames(
   victims: readonly { readonly login: string; readonly dn: string }[],
 ): readonly string[] {
   const names = new Set(general);
   for (const { login, dn } of victims) {
     for (const name of attempts(login, dn)) names.add(name);
+    for (const kind of [filters, relativeNames, wrapped, lookalikes])
+      for (const name of kind(login)) names.add(name);
     for (const fragment of fragments) {
       for (const name of [fragment + login, login + fragment, login.slice(0, 2) + fragment + login.slice(2)])
         names.add(name);
