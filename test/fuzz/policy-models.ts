@@ -184,18 +184,19 @@ const request: fc.Arbitrary<UserCertificateRequest> = fc
 export const ownerOf: OwnerOf = (principal) =>
   principal === 'alexande' ? parsePersonId('builtin:7') : undefined;
 
-export interface GeneratedDecision {
+export interface GeneratedRequest {
   readonly models: readonly ProfileModel[];
+  /** What `parsePolicy` made of the models. */
+  readonly policy: Policy;
   readonly asker: Person;
   readonly asked: UserCertificateRequest;
-  readonly decision: UserDecision;
 }
 
 /**
- * Decisions without end, the same in every run. Pools are drawn by fast-check with a fixed seed and combined here: drawing every
+ * Requests without end, the same in every run. Pools are drawn by fast-check with a fixed seed and combined here: drawing every
  * request anew takes minutes.
  */
-export function* generatedDecisions(): Generator<GeneratedDecision, never> {
+export function* generatedRequests(): Generator<GeneratedRequest, never> {
   const policies = fc
     .sample(policyModel, { seed, numRuns: 300 })
     .map((models): [readonly ProfileModel[], Policy] => [
@@ -209,7 +210,18 @@ export function* generatedDecisions(): Generator<GeneratedDecision, never> {
     const [models, policy] = drawn(policies, round);
     const asker = drawn(people, round * 7 + Math.floor(round / 1500));
     const asked = drawn(requests, round * 11 + Math.floor(round / 4000));
-    yield { models, asker, asked, decision: decideUserCertificate(policy, asker, asked, ownerOf) };
+    yield { models, policy, asker, asked };
+  }
+}
+
+/** The same, decided, where `ownerOf` knows whose names are whose. */
+export function* generatedDecisions(): Generator<
+  GeneratedRequest & { readonly decision: UserDecision },
+  void
+> {
+  for (const generated of generatedRequests()) {
+    const { policy, asker, asked } = generated;
+    yield { ...generated, decision: decideUserCertificate(policy, asker, asked, ownerOf) };
   }
 }
 
