@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -14,12 +14,13 @@ import {
 } from '../../src/broker/index.ts';
 import { createSshUserIssuer } from '../../src/issuance/index.ts';
 import { CodedError, isCodedError, systemRandom, type Principal } from '../../src/kernel/index.ts';
-import { createSigner, openKeyFile, type Signer } from '../../src/keys/index.ts';
+import { openKeyFile } from '../../src/keys/index.ts';
 import { startBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
 import { formatPublicKey, parseCertificate, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, auditor, bob, boss, startTestBroker, type TestBroker } from '../support/broker.ts';
 import { codeOf } from '../support/code-of.ts';
+import { countingSigner, loggedSince, signedIn, type CountingSigner, type Logged } from './fixtures.ts';
 
 const policy = `version: 1
 roles:
@@ -60,22 +61,6 @@ profiles:
 const fridayMs = Date.parse('2027-01-15T12:00:00Z') - Date.now();
 const clock = { nowMs: () => Date.now() + fridayMs };
 
-/** The broker's own CA key, which counts what it signs, and lets something happen before it does. */
-function countingSigner(privateKey: KeyObject): Signer & { count: number; before: () => Promise<void> } {
-  const signer = createSigner(privateKey);
-  const counting = {
-    ...signer,
-    count: 0,
-    before: async () => undefined as void,
-    async sign(message: Uint8Array) {
-      counting.count += 1;
-      await counting.before();
-      return signer.sign(message);
-    },
-  };
-  return counting;
-}
-
 const key = (type: 'ed25519' | 'rsa' = 'ed25519'): string => {
   const { publicKey } =
     type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
@@ -84,7 +69,7 @@ const key = (type: 'ed25519' | 'rsa' = 'ed25519'): string => {
 
 let broker: TestBroker;
 let rooms: Rooms;
-let signer: ReturnType<typeof countingSigner>;
+let signer: CountingSigner;
 beforeAll(async () => {
   broker = await startTestBroker({ policy, people: [boss, alice, bob, auditor], clock });
   const passphrase = readFileSync(join(broker.folder, 'secrets', 'keys.passphrase'), 'utf8').trim();
@@ -101,52 +86,16 @@ beforeEach(() => {
   signer.before = async () => undefined;
 });
 
-/** A caller with a session of their own, as the door would pass it on. */
-async function caller(login = 'alice', over: Partial<SignedIn> = {}): Promise<SignedIn> {
+async function caller(login = 'alice'): Promise<SignedIn> {
   const found = await rooms.identity.find(login);
-  const person = found?.person;
-  if (person === undefined) throw new Error(`nobody is called ${login}`);
-  const tokenHash = systemRandom(32);
-  const session = {
-    tokenHash,
-    id: `s-${tokenHash.toString('hex').slice(0, 12)}`,
-    personId: person.id,
-    login,
-    directory: person.directory,
-    keyThumbprint: 'thumbprint',
-    createdMs: clock.nowMs(),
-    expiresMs: clock.nowMs() + 3_600_000,
-  };
-  const atMs = clock.nowMs();
-  const seenPerson = { personId: person.id, directory: person.directory, login, atMs };
-  await rooms.store.commit({ seenPerson, newSession: session, entries: [] });
-  const epoch = (await rooms.store.person(person.id))?.epoch ?? 0;
-  return {
-    requestId: 'r-1',
-    sourceAddress: '192.0.2.7',
-    session,
-    person,
-    roles: new Set(['user']),
-    epoch,
-    ...over,
-  };
+  if (found?.person === undefined) throw new Error(`nobody is called ${login}`);
+  return signedIn(rooms.store, found.person, clock.nowMs());
 }
 
 const outcomeOf = (request: SshUserRequest, who: SignedIn): Promise<string> =>
   codeOf(issueSshUser(rooms, request, who));
 
-interface Logged {
-  readonly type: string;
-  readonly reason_code?: string;
-  readonly cred?: Record<string, string>;
-}
-async function entriesSince(from: bigint): Promise<Logged[]> {
-  const found: Logged[] = [];
-  const { size } = await rooms.store.logHead();
-  for await (const { bytes } of rooms.store.logEntries(from, size))
-    found.push(JSON.parse(bytes.toString()) as Logged);
-  return found;
-}
+const entriesSince = (from: bigint): Promise<Logged[]> => loggedSince(rooms.store, from);
 const logSize = async (): Promise<bigint> => (await rooms.store.logHead()).size;
 const nothing = async (): Promise<void> => undefined;
 
@@ -296,8 +245,8 @@ describe('a certificate that fails after its serial was reserved', () => {
       const entries = await entriesSince(before);
       expect(entries.map(({ type }) => type)).toEqual(['cred.void']);
       const [{ cred } = { cred: undefined }] = entries;
-      expect(cred?.['serial_first']).toBe(cred?.['serial_last']);
-      const serial = BigInt(cred?.['serial_first'] ?? 0);
+      expect(cred?.serial_first).toBe(cred?.serial_last);
+      const serial = BigInt(cred?.serial_first ?? 0);
       const abandoned = await rooms.store.abandonedSerials();
       expect(abandoned.some(({ first, last }) => first <= serial && serial <= last)).toBe(false);
     },
@@ -356,7 +305,7 @@ describe('a granted request', () => {
     );
     const serials = issued.map(({ credential }) => credential.serial).sort((a, b) => Number(a - b));
     expect(new Set(serials).size).toBe(100);
-    const logged = (await entriesSince(before)).map(({ cred }) => BigInt(cred?.['serial'] ?? 0));
+    const logged = (await entriesSince(before)).map(({ cred }) => BigInt(cred?.serial ?? 0));
     expect(logged.sort((a, b) => Number(a - b))).toEqual(serials);
   });
 });
