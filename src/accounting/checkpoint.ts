@@ -77,7 +77,7 @@ export function encodeCheckpoint(head: LogHead, sign: SignText): string {
 /**
  * Reads a checkpoint of our own store without verifying it, which is the work of verify/. Extension lines are refused: this log
  * never writes any.
- * @throws CodedError `accounting.bad_checkpoint`
+ * @throws CodedError `accounting.bad_checkpoint`, `accounting.bad_origin`
  */
 export function parseCheckpoint(note: string): Checkpoint {
   const match =

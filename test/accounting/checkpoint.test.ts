@@ -6,9 +6,9 @@ import {
   parseOrigin,
   verifierKey,
 } from '../../src/accounting/index.ts';
-import { parsePinnedKey, signatureFault } from '../../src/accounting/verify/note.ts';
+import { parseCheckpointText, parsePinnedKey, signatureFault } from '../../src/accounting/verify/note.ts';
 import { codeOf, dayDrafts, makeLog, newSigner, openedBy, origin, seededBytes } from './log-fixture.ts';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 
 // The example in the documentation of golang.org/x/mod/sumdb/note.
 const goKey = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
@@ -32,6 +32,36 @@ describe('signed notes', () => {
     const { publicKey } = newSigner();
     const text = verifierKey(origin, publicKey);
     expect(parsePinnedKey(text)?.key.equals(publicKey)).toBe(true);
+  });
+
+  it.each(['', 'a b', 'a@b', 'a!', 'a~', 'é', 'a\u2028b', 'x'.repeat(201)])(
+    'refuse a pinned key by the name %j, right though its hash is',
+    (name) => {
+      const typed = Buffer.concat([Buffer.of(1), Buffer.alloc(32, 7)]);
+      const keyOf = (text: string): string => {
+        const id = createHash('sha256').update(`${text}\n`).update(typed).digest('hex').slice(0, 8);
+        return `${text}+${id}+${typed.toString('base64')}`;
+      };
+      expect(parsePinnedKey(keyOf(name))).toBeUndefined();
+      expect(parsePinnedKey(keyOf('Az09._:/-'))?.name).toBe('Az09._:/-');
+      expect(parsePinnedKey(keyOf('x'.repeat(200)))).toBeDefined();
+    },
+  );
+
+  it.each([
+    ['a plus in its name', '— a+b AAAAAAA='],
+    ['white space in its name', '— a\u2003b AAAAAAA='],
+    ['no name', '—  AAAAAAA='],
+    ['a name of 201', `— ${'é'.repeat(201)} AAAAAAA=`],
+    ['4 bytes', '— a AAAAAA=='],
+    ['a hyphen for a dash', '- a AAAAAAA='],
+    ['a third word', '— a AAAAAAA= b'],
+  ])('refuse a signature line of somebody else with %s', (_name, line) => {
+    const key = parsePinnedKey(goKey);
+    if (key === undefined) throw new Error('the published key was refused');
+    expect(signatureFault(goText, [goLine, line], key)).toContain('malformed');
+    for (const other of ['— a AAAAAAA=', `— ${'é'.repeat(200)} AAAAAAA=`, '— \u0000"<script> AAAAAAA='])
+      expect(signatureFault(goText, [other, goLine], key)).toBeUndefined();
   });
 
   it('are signed with Ed25519 only', () => {
@@ -84,8 +114,9 @@ describe('the readers of checkpoints, the writer’s and the verifier’s', () =
       expect(parsePinnedKey(key), key).toBeUndefined();
   });
 
-  it.each(['', 'a b', 'a+b', 'a\nb', 'é', 'x'.repeat(201)])('refuse the origin %j', (text) => {
+  it.each(['', 'a b', 'a+b', 'a@b', 'a\nb', 'é', 'x'.repeat(201)])('refuse the origin %j', (text) => {
     expect(codeOf(() => parseOrigin(text))).toBe('accounting.bad_origin');
+    expect(parseCheckpointText([text, '1', log.head.root.toString('base64')])).toBeUndefined();
     const options = { signer: newSigner(), origin: text, random: seededBytes(1) };
     expect(codeOf(() => createLogAppender(options))).toBe('accounting.bad_origin');
   });

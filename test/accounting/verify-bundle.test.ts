@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createLogAppender, emptyLogHead } from '../../src/accounting/index.ts';
+import { createLogAppender, emptyLogHead, type LogHead } from '../../src/accounting/index.ts';
 import { encodeCheckpoint, signatureLines } from '../../src/accounting/checkpoint.ts';
 import { describeVerdict, type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
 import {
@@ -206,7 +206,7 @@ describe('verifyBundle', () => {
       }
     });
 
-    it('finds a cut log, another log and the empty log before', async () => {
+    it('finds a cut log and the empty log before', async () => {
       const longer = makeLog(dayDrafts(700), log.signer);
       const cut = await judge(bundle, longer.checkpoint);
       expect(cut).toMatchObject({ consistency: { state: 'failed' }, exitCode: 1 });
@@ -214,13 +214,18 @@ describe('verifyBundle', () => {
       const appender = createLogAppender({ signer: log.signer, origin, random: seededBytes(1) });
       const empty = appender.append(emptyLogHead(origin), []).checkpoint;
       expect(await judge(bundle, empty)).toMatchObject({ consistency: { state: 'verified' }, exitCode: 0 });
-      // Same key name, so that the pinned key signed it, but the origin line of another log.
+    });
+
+    it('refuses what the pinned key signed for another log', async () => {
       const sign = signatureLines(origin, log.signer);
-      const foreign = encodeCheckpoint(emptyLogHead('other.example.com/1'), sign);
-      expect(await judge(bundle, foreign)).toMatchObject({
-        consistency: { state: 'failed' },
-        exitCode: 1,
-      });
+      const foreign = (head: LogHead): string =>
+        encodeCheckpoint({ ...head, origin: 'other.example.com/1' }, sign);
+      const verdict = await judge(await exportLog(log, { checkpoint: foreign(log.head) }));
+      expect(verdict).toMatchObject({ integrity: { state: 'failed' }, exitCode: 1 });
+      expect(verdict.integrity.detail).toContain('of the log other.example.com/1');
+      const earlier = await judge(bundle, foreign(emptyLogHead(origin)));
+      expect(earlier.exitCode).toBe(2);
+      expect(earlier.integrity.detail).toContain('of the log other.example.com/1');
     });
 
     it('compares a part only where it reaches to the earlier size', async () => {

@@ -78,6 +78,8 @@ export class BundleReader {
     const checkpoint = parseCheckpointText(text);
     if (checkpoint === undefined || (await this.#line('an empty line')) !== '')
       throw this.#refuse('The checkpoint is malformed');
+    const { origin } = checkpoint;
+    if (origin !== this.#pinned.name) throw this.#refuse(`The bundle is of the log ${origin}`);
     const { signatures, next } = await this.#signatures();
     const fault = signatureFault(`${text.join('\n')}\n`, signatures, this.#pinned);
     if (fault !== undefined) throw this.#refuse(`The checkpoint cannot be relied on: ${fault}`);

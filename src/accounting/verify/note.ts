@@ -13,6 +13,9 @@ export interface Checkpoint {
   readonly root: Buffer;
 }
 
+/** Names of logs and of the keys that are pinned. */
+const nameGrammar = /^[A-Za-z0-9._:/-]{1,200}$/;
+
 /** C2SP signed-note asks for at least 16; witnesses and new algorithms add lines. */
 export const maxSignatureLines = 32;
 
@@ -24,9 +27,10 @@ export function decodeBase64(text: string): Buffer | undefined {
 
 /** `name+hash+base64(0x01 || public key)` (C2SP signed-note); undefined when the text is anything else. */
 export function parsePinnedKey(text: string): PinnedKey | undefined {
-  const [, name, id, encoded] = /^([!-*,-~]{1,200})\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/.exec(text) ?? [];
+  const [, name, id, encoded] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})$/.exec(text) ?? [];
   const typed = decodeBase64(encoded ?? '');
-  if (name === undefined || typed?.length !== 33 || typed[0] !== 0x01) return undefined;
+  if (name === undefined || !nameGrammar.test(name) || typed?.length !== 33 || typed[0] !== 0x01)
+    return undefined;
   const idBytes = hash('sha256', Buffer.concat([Buffer.from(`${name}\n`), typed]), 'buffer').subarray(0, 4);
   if (idBytes.toString('hex') !== id) return undefined;
   const x = typed.subarray(1).toString('base64url');
@@ -60,7 +64,7 @@ export function parseCheckpointText(lines: readonly string[]): Checkpoint | unde
   const root = decodeBase64(encoded ?? '');
   if (lines.length !== 3 || origin === undefined || size === undefined || root?.length !== 32)
     return undefined;
-  if (!/^[!-*,-~]{1,200}$/.test(origin) || !/^(?:0|[1-9]\d{0,14})$/.test(size)) return undefined;
+  if (!nameGrammar.test(origin) || !/^(?:0|[1-9]\d{0,14})$/.test(size)) return undefined;
   return { origin, size: BigInt(size), root };
 }
 
@@ -76,5 +80,6 @@ export function openCheckpoint(note: string, pinned: PinnedKey): Checkpoint | st
     signatures.length > maxSignatureLines
   )
     return 'it is not a checkpoint';
+  if (checkpoint.origin !== pinned.name) return `it is one of the log ${checkpoint.origin}`;
   return signatureFault(`${lines.slice(0, 3).join('\n')}\n`, signatures, pinned) ?? checkpoint;
 }
