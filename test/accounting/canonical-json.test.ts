@@ -95,6 +95,14 @@ describe('the reader of canonical JSON', () => {
   ])('refuses %s', (text) => {
     expect(parseCanonical(Buffer.from(text))).toBeUndefined();
   });
+  it('lets no value stand inside more than 16 lists and objects, the outermost counted', () => {
+    const inside = (levels: number, value: string): Buffer =>
+      Buffer.from(`{"a":${'['.repeat(levels - 1)}${value}${']'.repeat(levels - 1)}}`);
+    for (const value of ['1', '"x"', 'null', '[]', '{}']) {
+      expect(parseCanonical(inside(16, value)), value).toBeDefined();
+      expect(parseCanonical(inside(17, value)), value).toBeUndefined();
+    }
+  });
   it('refuses bytes that are no UTF-8', () => {
     expect(parseCanonical(Buffer.from('{"a":"\xff"}', 'latin1'))).toBeUndefined();
   });

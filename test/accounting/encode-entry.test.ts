@@ -123,6 +123,8 @@ describe('the reader of entries', () => {
       JSON.stringify(Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))),
     );
 
+  const { ip: commitment = '' } = good['src'] as { readonly ip?: string };
+
   it('accepts what the writer wrote, and types that it does not know', () => {
     expect(parseEntry(sorted(good))).toMatchObject({ type: 'auth.login', personal: ['src.ip'] });
     expect(parseEntry(sorted({ ...good, type: 'some.day.later' }))).toMatchObject({ type: 'some.day.later' });
@@ -133,7 +135,15 @@ describe('the reader of entries', () => {
     ['version', { v: '1' }],
     ['id', { id: 'x' }],
     ['id', { id: '018f0000-0000-4000-8000-000000000000' }],
+    ['id', { id: String(good['id']).replace('-7', '-8') }],
+    ['id', { id: String(good['id']).toUpperCase() }],
+    ['id', { time: '2026-11-23T16:20:00.008Z' }],
+    ['id', { time: '2027-11-23T16:20:00.007Z' }],
+    ['id', { id: String(good['id']).replace(/^./, '1') }],
+    ['id', { id: `ffffffff-ffff-7000-8000-000000000000`, time: '1969-12-31T23:59:59.999Z' }],
     ['time', { time: '2026-11-23T16:20:00Z' }],
+    ['time', { time: '2026-06-30T23:59:60.000Z' }],
+    ['time', { time: '2026-11-23T24:00:00.000Z' }],
     ['time', { time: '2026-02-30T16:20:00.000Z' }],
     ['time', { time: '2026-11-23T16:20:00.000+01:00' }],
     ['type', { type: 'login' }],
@@ -141,6 +151,7 @@ describe('the reader of entries', () => {
     ['outcome', { outcome: 'maybe' }],
     ['reason code', { outcome: 'denied' }],
     ['reason code', { reason_code: 7 }],
+    ['reason code', { reason_code: '' }],
     ['personal', { personal: [] }],
     ['personal', { personal: 'src.ip' }],
     ['personal', { personal: ['src.ip', 'src.ip'] }],
@@ -148,8 +159,44 @@ describe('the reader of entries', () => {
     ['personal', { personal: ['src.ip', 7] }],
     ['personal', { personal: ['src.ip.x'] }],
     ['personal', { src: { ip: '192.0.2.1' } }],
+    ['personal', { src: { ip: `${commitment.slice(0, -1)}B` } }],
+    ['personal', { src: { ip: `${commitment}=` } }],
+    ['personal', { personal: ['src'], src: [commitment] }],
+    ['personal', { personal: [''], '': commitment }],
+    ['personal', { personal: ['Src'], Src: commitment }],
+    ['personal', { personal: ['1src'], '1src': commitment }],
+    ['personal', { personal: ['src.Ip'], src: { Ip: commitment } }],
+    ['personal', { personal: ['src.'], src: { '': commitment } }],
+    ['personal', { personal: ['src.é'], src: { é: commitment } }],
+    ['personal', { personal: ['a'.repeat(33)], ['a'.repeat(33)]: commitment }],
+    ['personal', { personal: [`src.${'a'.repeat(33)}`], src: { ['a'.repeat(33)]: commitment } }],
   ])('refuses another %s: %j', (part, change) => {
     expect(parseEntry(sorted({ ...good, ...change }))).toContain(part);
+  });
+
+  it('accepts paths as long as they may be', () => {
+    const name = `a${'_9'.repeat(15)}z`;
+    for (const change of [
+      { personal: [name], [name]: commitment },
+      { personal: [`${name}.${name}`], [name]: { [name]: commitment } },
+    ])
+      expect(parseEntry(sorted({ ...good, ...change }))).toMatchObject({ personal: change.personal });
+  });
+
+  it('refuses openings of more than 131,072 bytes', () => {
+    const place = (value: string): Record<string, unknown> => {
+      const digest = createHash('sha256').update(Buffer.alloc(16)).update(value).digest('base64url');
+      return { ...good, src: { ip: `sha256:${digest}` } };
+    };
+    const open = (value: string): unknown => {
+      const entry = parseEntry(sorted(place(value)));
+      if (typeof entry === 'string') throw new Error(entry);
+      const line = `{"src.ip":{"salt":"${'A'.repeat(22)}","value":"${value}"}}`;
+      return checkOpenings(Buffer.from(line), entry);
+    };
+    const frame = '{"src.ip":{"salt":"","value":""}}'.length + 22;
+    expect(open('x'.repeat(131_072 - frame))).toMatchObject({ opened: 1 });
+    expect(open('x'.repeat(131_073 - frame))).toContain('longer');
   });
 
   it('refuses bytes that are too many or not canonical', () => {

@@ -24,6 +24,7 @@ export interface OpeningCounts {
 }
 
 export const maxEntryBytes = 65_535;
+const maxOpeningsBytes = 131_072;
 const maxDepth = 16;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -85,9 +86,11 @@ export function parseEntry(bytes: Uint8Array): Entry | string {
     typeof time === 'string' && /^\d{4}-[\dT:.-]{18}Z$/.test(time) ? Date.parse(time) : Number.NaN;
   if (typeof time !== 'string' || Number.isNaN(timeMs) || new Date(timeMs).toISOString() !== time)
     return 'its time is not RFC 3339 in UTC with milliseconds';
+  if (id.slice(0, 8) + id.slice(9, 13) !== timeMs.toString(16).padStart(12, '0'))
+    return 'its id is not of its time';
   if (!matches(type, /^[a-z]+(?:\.[a-z_]+)+$/)) return 'its type is malformed';
   if (!matches(outcome, /^(?:success|failure|denied)$/)) return 'its outcome is malformed';
-  if (reasonCode === undefined ? outcome !== 'success' : !matches(reasonCode, /^.+$/))
+  if (reasonCode === undefined ? outcome !== 'success' : !matches(reasonCode, /./su))
     return 'its reason code is missing or malformed';
   const paths = personalPaths(fields, personal);
   if (paths === undefined) return 'its list of personal values does not fit its commitments';
@@ -107,14 +110,16 @@ function personalPaths(fields: JsonRecord, personal: Json): readonly string[] | 
 }
 
 function commitmentAt(fields: JsonRecord, path: string): string | undefined {
-  const [first = '', second, ...more] = path.split('.');
+  if (!/^[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31})?$/.test(path)) return undefined;
+  const [first = '', second] = path.split('.');
   const parent = fields[first];
   const value = second === undefined ? parent : isRecord(parent) ? parent[second] : undefined;
-  return more.length === 0 && matches(value, /^sha256:[A-Za-z0-9_-]{43}$/) ? value : undefined;
+  return matches(value, /^sha256:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/) ? value : undefined;
 }
 
 /** Checks the openings line of an entry. @returns the reason when it does not open exactly the entry's commitments. */
 export function checkOpenings(line: Uint8Array, entry: Entry): OpeningCounts | string {
+  if (line.length > maxOpeningsBytes) return `its personal values are longer than ${maxOpeningsBytes} bytes`;
   const openings = parseCanonical(line);
   if (openings === undefined) return 'its line of personal values is not canonical JSON';
   const paths = Object.keys(openings).sort();
