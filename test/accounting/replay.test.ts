@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { EntryDraft, EntryValue } from '../../src/accounting/index.ts';
 import { type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
+import type { Entry } from '../../src/accounting/verify/entry.ts';
+import { Replay } from '../../src/accounting/verify/replay.ts';
 import { SerialRuns } from '../../src/accounting/verify/serials.ts';
 import { caFp, dayDrafts, exportLog, inPieces, makeLog, seeded } from './log-fixture.ts';
 
@@ -30,10 +32,17 @@ const voided = (first: string, last: string) =>
     reasonCode: 'issuance.abandoned',
     fields: { cred: { ca_fp: caFp, serial_first: first, serial_last: last } },
   }) as const;
+const range = (first: EntryValue, last: EntryValue): EntryDraft['fields'] => ({
+  cred: { ca_fp: caFp, serial_first: first, serial_last: last },
+});
+const tlsRange = { cred: { kind: 'tls-server', ca_fp: caFp, serial_first: '2', serial_last: '1' } };
 const publish = (version: EntryValue) =>
   ({ ...success, type: 'krl.publish', fields: { artifact: { version } } }) as const;
 const beat = (timeMs: number) => ({ ...success, type: 'log.heartbeat', timeMs }) as const;
 const start = (timeMs: number) => ({ ...success, type: 'system.start', timeMs }) as const;
+const stop = { ...success, type: 'system.stop' } as const;
+const promise = (seconds: EntryValue) =>
+  ({ ...beat(startMs), fields: { heartbeat: { interval_seconds: seconds } } }) as const;
 /** An hour later, so that no request can still be under way. */
 const later = { ...success, type: 'auth.login', timeMs: startMs + 60 * minute } as const;
 
@@ -42,11 +51,12 @@ describe('completeness', () => {
     ['dense serials', [issue('1'), issue('2'), issue('3'), later]],
     ['serials in any order', [issue('3'), issue('1'), issue('2'), later]],
     ['void ranges', [issue('1'), voided('2', '9'), issue('10'), voided('11', '11'), later]],
+    ['an authority whose name has 100 characters', [issue('1', '~'.repeat(100)), later]],
     ['two authorities', [issue('1'), issue('1', otherCa), issue('2', otherCa), later]],
     ['a hole that a running request may still fill', [issue('1'), issue('3')]],
     ['a serial of 64 bits', [voided('1', '18446744073709551614'), issue('18446744073709551615'), later]],
     ['revoked certificates', [issue('1'), revoke('1'), revoke('1'), later]],
-    ['rising lists', [publish('1'), publish('2'), publish('9'), publish(10)]],
+    ['rising lists', [publish('1'), publish('2'), publish('9'), publish('10')]],
     [
       'a list that could not be published',
       [publish('2'), { ...publish('1'), outcome: 'failure', reasonCode: 'x.y' }],
@@ -61,7 +71,9 @@ describe('completeness', () => {
     ],
     ['clocks that differ by five minutes', [later, { ...later, timeMs: later.timeMs - 5 * minute }]],
     ['steady heartbeats', [beat(startMs), beat(startMs + 10 * minute), beat(startMs + 31 * minute)]],
-    ['a stop', [beat(startMs), { ...success, type: 'system.stop' }, start(startMs + 600 * minute)]],
+    ['as long a promise as there is', [promise(86_400), beat(startMs + 2881 * minute)]],
+    ['a promise of nothing as the default', [promise(0), beat(startMs + 21 * minute)]],
+    ['a stop', [beat(startMs), { ...stop, timeMs: startMs + 21 * minute }, start(startMs + 600 * minute)]],
     [
       'a crash',
       [beat(startMs), { ...voided('1', '1'), timeMs: startMs + 599 * minute }, start(startMs + 600 * minute)],
@@ -82,11 +94,13 @@ describe('completeness', () => {
     ],
     ['a time far back', 1n, [later, { ...later, timeMs: later.timeMs - 5 * minute - 1 }]],
     ['silence', 1n, [beat(startMs), beat(startMs + 21 * minute + 1)]],
-    [
-      'silence by the promise made',
-      1n,
-      [{ ...beat(startMs), fields: { heartbeat: { interval_seconds: 60 } } }, beat(startMs + 3 * minute + 1)],
-    ],
+    ['silence by the promise made', 1n, [promise(60), beat(startMs + 3 * minute + 1)]],
+    ['silence by the newest promise', 2n, [beat(startMs), promise(60), beat(startMs + 3 * minute + 1)]],
+    ['silence before a stop', 1n, [beat(startMs), { ...stop, timeMs: startMs + 21 * minute + 1 }]],
+    ['silence past the default for a promise of nothing', 1n, [promise(0), beat(startMs + 21 * minute + 1)]],
+    ['silence past the default for a negative promise', 1n, [promise(-1), beat(startMs + 21 * minute + 1)]],
+    ['silence past the default for two days', 1n, [promise(172_800), beat(startMs + 21 * minute + 1)]],
+    ['silence past the default for a text', 1n, [promise('86400'), beat(startMs + 21 * minute + 1)]],
   ] as const)('flags %s as incomplete', async (_name, index, drafts) => {
     const verdict = await judge(drafts);
     expect(verdict.integrity.state).toBe('verified');
@@ -106,6 +120,19 @@ describe('completeness', () => {
     ['a list version repeated', 1n, [publish('1'), publish('1')]],
     ['a list version fallen', 2n, [publish('1'), publish('3'), publish('2')]],
     ['a list without version', 0n, [publish(null)]],
+    ['a list version that is a number', 0n, [publish(1)]],
+    ['a list version of 65 bits', 0n, [publish('18446744073709551616')]],
+    ['a serial that is a number', 0n, [{ ...issue('1'), fields: cred(1) }]],
+    ['a serial with a leading zero', 0n, [issue('01')]],
+    ['a void range of numbers', 0n, [{ ...voided('1', '1'), fields: range(1, 1) }]],
+    ['a void range without end', 0n, [{ ...voided('1', '1'), fields: range('1', null) }]],
+    ['a void range of a TLS authority turned round', 0n, [{ ...voided('1', '1'), fields: tlsRange }]],
+    ['a revoked serial that is a number', 1n, [issue('1'), { ...revoke('1'), fields: cred(1) }]],
+    ['a revoked serial in hex', 1n, [issue('1'), revoke('0x1')]],
+    ['a revocation under no authority’s name', 1n, [issue('1'), revoke('1', '')]],
+    ['an authority whose name has a space', 0n, [issue('1', 'SHA256: A')]],
+    ['an authority whose name is not ASCII', 0n, [issue('1', 'SHA256:é')]],
+    ['an authority whose name has 101 characters', 0n, [issue('1', 'A'.repeat(101))]],
     ['serial 0', 0n, [issue('0')]],
     ['a serial of 65 bits', 0n, [issue('18446744073709551616')]],
     ['a serial in hex', 0n, [issue('0x1')]],
@@ -120,6 +147,35 @@ describe('completeness', () => {
     expect(verdict.integrity.state).toBe('verified');
     expect(verdict.completeness).toMatchObject({ state: 'failed', index });
     expect(verdict.exitCode).toBe(1);
+  });
+
+  /** Plays entries through without the cost of a log; `make` gives the `cred` of each. */
+  const play = (count: number, type: string, make: (nth: number) => Record<string, string>): string => {
+    const replay = new Replay(true);
+    for (let nth = 0; nth < count; nth += 1) {
+      const fields = { cred: make(nth) };
+      const entry: Entry = { time: '', timeMs: startMs, type, outcome: 'success', personal: [], fields };
+      replay.entry(BigInt(nth), entry);
+    }
+    const { state, index } = replay.finish(true);
+    return `${state} ${index ?? ''}`;
+  };
+
+  it('takes 10,000 authorities and calls one more a contradiction', () => {
+    const make = (nth: number): Record<string, string> => ({ ca_fp: `SHA256:${nth}`, serial: '1' });
+    expect(play(10_000, 'cred.issue', make)).toBe('verified ');
+    expect(play(10_001, 'cred.issue', make)).toBe('failed 10000');
+  });
+
+  it('takes 100,000 runs of serials and calls one more a contradiction', () => {
+    const issues = (nth: number): Record<string, string> => ({ ca_fp: caFp, serial: String(1 + 2 * nth) });
+    expect(play(100_000, 'cred.issue', issues)).toBe('verified ');
+    expect(play(100_001, 'cred.issue', issues)).toBe('failed 100000');
+    const voids = (nth: number): Record<string, string> => {
+      const serial = String(1 + 2 * nth);
+      return { ca_fp: caFp, serial_first: serial, serial_last: serial };
+    };
+    expect(play(100_001, 'cred.void', voids)).toBe('failed 100000');
   });
 
   it('says that silence cannot be told where there are no heartbeats', async () => {
@@ -139,6 +195,71 @@ describe('completeness', () => {
 });
 
 describe('SerialRuns', () => {
+  const runsOf = (
+    ...added: readonly (readonly [first: bigint, last: bigint, atMs: number])[]
+  ): SerialRuns => {
+    const runs = new SerialRuns();
+    for (const [first, last, atMs] of added) expect(runs.add(first, last, atMs)).toBe(true);
+    return runs;
+  };
+
+  it.each([
+    [
+      'at its upper end',
+      [
+        [3n, 3n, 5],
+        [4n, 4n, 1],
+      ],
+      5,
+    ],
+    [
+      'at its upper end, later',
+      [
+        [3n, 3n, 5],
+        [4n, 9n, 9],
+      ],
+      5,
+    ],
+    [
+      'at its lower end',
+      [
+        [4n, 4n, 5],
+        [3n, 3n, 1],
+      ],
+      5,
+    ],
+    [
+      'at its lower end, later',
+      [
+        [4n, 4n, 5],
+        [3n, 3n, 9],
+      ],
+      5,
+    ],
+    [
+      'into the next one, whose time is later',
+      [
+        [3n, 3n, 5],
+        [5n, 5n, 7],
+        [4n, 4n, 1],
+      ],
+      5,
+    ],
+    [
+      'into the next one, whose time is earlier',
+      [
+        [5n, 5n, 5],
+        [3n, 3n, 7],
+        [4n, 4n, 9],
+      ],
+      7,
+    ],
+  ] as const)('tells the age of the hole below a run that grew %s', (_how, added, sinceMs) => {
+    const runs = runsOf(...added);
+    expect(runs.firstHole(sinceMs)).toBe(1n);
+    expect(runs.firstHole(sinceMs - 1)).toBeUndefined();
+  });
+
   it('agrees with a plain set over random additions', () => {
     const below = seeded(5);
     const runs = new SerialRuns();

@@ -7,6 +7,8 @@ export const clockToleranceMs = 5 * 60 * 1000;
 /** Serials reserved by requests or brokers that ran side by side may be missing for that long, at the end of a log. */
 export const serialGraceMs = 15 * 60 * 1000;
 const defaultHeartbeatMs = 10 * 60 * 1000;
+// Authorities are made by hand, and brokers leave few holes: more than these are an attack on the verifier's memory.
+const maxAuthorities = 10_000;
 const maxRuns = 100_000;
 const maxSerial = (1n << 64n) - 1n;
 
@@ -170,9 +172,8 @@ export class Replay {
     const known = this.#authorities.get(name);
     if (known !== undefined) return known;
     const fresh = { accounted: new SerialRuns(), voids: new SerialRuns(), lastIndex: index };
-    // Each authority was created by hand at some time; thousands are an attack on the verifier's memory.
-    if (this.#authorities.size >= 10_000)
-      this.#tell('failed', index, 'The log names more than 10,000 authorities.');
+    if (this.#authorities.size >= maxAuthorities)
+      this.#tell('failed', index, `Entry ${index} names one authority more than ${maxAuthorities}.`);
     else this.#authorities.set(name, fresh);
     return fresh;
   }
@@ -183,11 +184,10 @@ export class Replay {
   }
 }
 
-/** A serial or list version: decimal string, or a JSON integer, from 1 to 2^64-1. */
+/** A serial or list version: decimal string from 1 to 2^64-1, never a JSON number. */
 function readSerial(value: Json | undefined): bigint | undefined {
-  const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string' || !/^[1-9]\d{0,19}$/.test(text)) return undefined;
-  const serial = BigInt(text);
+  if (typeof value !== 'string' || !/^[1-9]\d{0,19}$/.test(value)) return undefined;
+  const serial = BigInt(value);
   return serial <= maxSerial ? serial : undefined;
 }
 

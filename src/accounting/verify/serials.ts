@@ -1,4 +1,7 @@
-/** Serials seen, as runs: memory grows with the holes, not with the serials. Both ends of a run are included. */
+/**
+ * Serials seen, as runs: memory grows with the holes, not with the serials. Both ends of a run are included. A run keeps the time
+ * it began with when it grows at either end; where two runs meet, that of the lower one counts.
+ */
 export class SerialRuns {
   readonly #runs: { first: bigint; last: bigint; sinceMs: number }[] = [];
 
