@@ -3,8 +3,8 @@ import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 
 /**
- * Brings the house in order before the door opens: serials that an earlier process reserved and never released become void,
- * the list is published when it is missing or behind, and the start is an entry.
+ * Brings the house in order before the door opens. One transaction: the start is an entry, and serials that an earlier process
+ * reserved and never released become void. Then the list is published when it is missing or behind.
  * @throws CodedError `revocation.other_authority`, `store.…`
  */
 export async function startUp(rooms: Rooms, facts: Readonly<Record<string, EntryValue>>): Promise<void> {
@@ -26,6 +26,7 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
     settleAllBlocks: true,
     entries: [
       ...(isNew ? [firstUse(rooms, timeMs)] : []),
+      // Before anything else that a started broker says: it ends the silence since the crash.
       {
         type: 'system.start',
         outcome: 'success',

@@ -76,7 +76,7 @@ describe('completeness', () => {
     ['a stop', [beat(startMs), { ...stop, timeMs: startMs + 21 * minute }, start(startMs + 600 * minute)]],
     [
       'a crash',
-      [beat(startMs), { ...voided('1', '1'), timeMs: startMs + 599 * minute }, start(startMs + 600 * minute)],
+      [beat(startMs), start(startMs + 600 * minute), { ...voided('1', '1'), timeMs: startMs + 600 * minute }],
     ],
   ] as const)('accepts %s', async (_name, drafts) => {
     const verdict = await judge(drafts);
@@ -94,6 +94,11 @@ describe('completeness', () => {
     ],
     ['a time far back', 1n, [later, { ...later, timeMs: later.timeMs - 5 * minute - 1 }]],
     ['silence', 1n, [beat(startMs), beat(startMs + 21 * minute + 1)]],
+    [
+      'silence before a void range',
+      1n,
+      [beat(startMs), { ...voided('1', '1'), timeMs: startMs + 22 * minute }, start(startMs + 22 * minute)],
+    ],
     ['silence by the promise made', 1n, [promise(60), beat(startMs + 3 * minute + 1)]],
     ['silence by the newest promise', 2n, [beat(startMs), promise(60), beat(startMs + 3 * minute + 1)]],
     ['silence before a stop', 1n, [beat(startMs), { ...stop, timeMs: startMs + 21 * minute + 1 }]],

@@ -83,8 +83,6 @@ export class Replay {
       );
     }
     this.#latestMs = Math.max(this.#latestMs, timeMs);
-    // A starting broker declares what it finds abandoned before it says that it starts.
-    if (type === 'cred.void') return;
     const silenceMs = timeMs - this.#previousMs;
     // A start or stop makes a silence honest: the broker was off, and the log says so.
     if (type === 'system.start') this.#heartbeatMs = undefined;
