@@ -59,7 +59,7 @@ export async function* writeBundle(options: BundleOptions): AsyncGenerator<Buffe
     waiting = [];
     waitingBytes = 0;
   }
-  const end = `sallyport-bundle-end v1 ${digest.digest('base64')}\n`;
+  const end = `sallyport-bundle-end v1 ${options.from} ${options.to} ${digest.digest('base64')}\n`;
   const sign = signatureLines(origin, options.signer);
   yield Buffer.concat([...waiting, Buffer.from(`${end}\n${sign(end)}`)]);
 }

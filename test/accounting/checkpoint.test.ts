@@ -22,10 +22,10 @@ describe('signed notes', () => {
     const key = parsePinnedKey(goKey);
     if (key === undefined) throw new Error('the published key was refused');
     expect(signatureFault(goText, [goLine], key)).toBeUndefined();
-    expect(signatureFault(`${goText}x`, [goLine], key)).toContain('wrong');
-    expect(signatureFault(goText, [], key)).toContain('did not sign');
-    expect(signatureFault(goText, [goLine.replace('x08g', 'x18g')], key)).toContain('did not sign');
-    expect(signatureFault(goText, [goLine.replace('JnAM=', 'JnAN=')], key)).toContain('malformed');
+    expect(signatureFault(`${goText}x`, [goLine], key)?.what).toContain('wrong');
+    expect(signatureFault(goText, [], key)?.what).toContain('did not sign');
+    expect(signatureFault(goText, [goLine.replace('x08g', 'x18g')], key)?.what).toContain('did not sign');
+    expect(signatureFault(goText, [goLine.replace('JnAM=', 'JnAN=')], key)?.what).toContain('malformed');
   });
 
   it('name the pinned key as golang.org/x/mod/sumdb/note does', () => {
@@ -59,7 +59,10 @@ describe('signed notes', () => {
   ])('refuse a signature line of somebody else with %s', (_name, line) => {
     const key = parsePinnedKey(goKey);
     if (key === undefined) throw new Error('the published key was refused');
-    expect(signatureFault(goText, [goLine, line], key)).toContain('malformed');
+    expect(signatureFault(goText, [goLine, line], key)).toEqual({
+      what: 'a signature line is malformed',
+      nth: 1,
+    });
     for (const other of ['— a AAAAAAA=', `— ${'é'.repeat(200)} AAAAAAA=`, '— \u0000"<script> AAAAAAA='])
       expect(signatureFault(goText, [other, goLine], key)).toBeUndefined();
   });
@@ -73,6 +76,8 @@ describe('signed notes', () => {
 describe('the readers of checkpoints, the writer’s and the verifier’s', () => {
   const log = makeLog(dayDrafts(10));
   const note = log.checkpoint;
+  const pinned = parsePinnedKey(log.key);
+  if (pinned === undefined) throw new Error('the log’s own key was refused');
 
   it('read what was signed', () => {
     const expected = { origin, size: 10n, root: log.head.root };
@@ -116,7 +121,8 @@ describe('the readers of checkpoints, the writer’s and the verifier’s', () =
 
   it.each(['', 'a b', 'a+b', 'a@b', 'a\nb', 'é', 'x'.repeat(201)])('refuse the origin %j', (text) => {
     expect(codeOf(() => parseOrigin(text))).toBe('accounting.bad_origin');
-    expect(parseCheckpointText([text, '1', log.head.root.toString('base64')])).toBeUndefined();
+    const lines = [text, '1', log.head.root.toString('base64'), ''];
+    expect(parseCheckpointText(lines, pinned)).toEqual({ what: 'it names no log', nth: 0 });
     const options = { signer: newSigner(), origin: text, random: seededBytes(1) };
     expect(codeOf(() => createLogAppender(options))).toBe('accounting.bad_origin');
   });

@@ -23,7 +23,8 @@ const cutEnd = (bundle: string): string => bundle.slice(0, bundle.indexOf('sally
 /** Puts a correct end under a changed bundle: what somebody with the log's own key could do. */
 function resign(log: TestLog, changed: string): Buffer {
   const body = cutEnd(changed);
-  const end = `sallyport-bundle-end v1 ${createHash('sha256').update(body).digest('base64')}\n`;
+  const [, range = '0 600'] = /^\uFEFF?sallyport-bundle v\d (\d+ \d+)/.exec(body) ?? [];
+  const end = `sallyport-bundle-end v1 ${range} ${createHash('sha256').update(body).digest('base64')}\n`;
   return Buffer.from(`${body}${end}\n${signatureLines(origin, log.signer)(end)}`);
 }
 
@@ -153,6 +154,53 @@ describe('verifyBundle', () => {
       expect(await judge(dropped)).toMatchObject({ integrity: { state: 'failed' }, exitCode: 1 });
       const removed = bundle.replace(/"reason":\{[^}]*\},/, '');
       expect(await judge(resign(log, removed))).toMatchObject({ integrity: { state: 'failed', index: 2n } });
+    });
+
+    it('says at its end that a value was swapped with one that is gone: nothing before binds that', async () => {
+      const entries = log.entries.map((entry) =>
+        entry.index === 6n ? { ...entry, openings: undefined } : entry,
+      );
+      const withhold = (path: string): boolean => path === 'reason' || path === 'src.ip';
+      const lines = text(await exportLog(log, { entries: log.entries, withhold })).split('\n');
+      const erased = text(await exportLog(log, { entries })).split('\n');
+      const at = lines.indexOf('entry 6') + 2;
+      expect([lines[at], erased[at]]).toEqual([
+        '{"reason":"withheld","src.ip":"withheld"}',
+        '{"reason":"erased","src.ip":"erased"}',
+      ]);
+      const changed = await judge(lines.with(at, erased[at] ?? '').join('\n'));
+      expect(changed).toMatchObject({ integrity: { state: 'failed', line: lines.length - 3 }, exitCode: 1 });
+      expect(changed.integrity.detail).toContain('Something before the end');
+      expect(changed.integrity.index).toBeUndefined();
+    });
+
+    it('names every line of the right edge that may be wrong where the rest does not tell', async () => {
+      const lines = text(await exportLog(log, { from: 300n, to: 301n })).split('\n');
+      const edge = lines.findIndex((line) => line.startsWith('tile 0 2 '));
+      for (const nth of [edge - 1, edge]) {
+        const [tile, level, index, encoded = ''] = lines[nth]?.split(' ') ?? [];
+        const hashes = Buffer.from(encoded, 'base64');
+        hashes[1] = (hashes[1] ?? 0) ^ 1;
+        const changed = [tile, level, index, hashes.toString('base64')].join(' ');
+        const verdict = await judge(lines.with(nth, changed).join('\n'));
+        expect(verdict).toMatchObject({ integrity: { state: 'failed', line: edge }, exitCode: 1 });
+        expect(verdict.integrity.detail).toContain(`line ${edge + 1} may be it too`);
+      }
+    });
+
+    it('blames the signature line, not the text, when nothing fits it', async () => {
+      const grease = `— grease.example/7 ${seededBytes(9)(77).toString('base64')}\n`;
+      const [, signature = ''] = log.checkpoint.split('\n\n');
+      for (const [lines, line] of [
+        [grease + signature.replace('/1 ', '/2 '), 7],
+        [grease + signature.replace(/ .(?=\S+\n)/g, (text) => (text === ' A' ? ' B' : ' A')), 7],
+        [signature.replace('— b', '— c') + grease, 6],
+        [grease.replace('— ', '—  ') + signature, 6],
+        [signature + grease.replace(' grease', ''), 7],
+      ] as const) {
+        const verdict = await judge(bundle.replace(signature, lines));
+        expect(verdict, lines).toMatchObject({ integrity: { state: 'failed', line }, exitCode: 1 });
+      }
     });
 
     it('refuses another key, another origin, and a checkpoint of another day', async () => {

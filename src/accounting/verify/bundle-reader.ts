@@ -1,13 +1,7 @@
-import { checkOpenings, decodeUtf8, type Entry, type OpeningCounts, parseEntry } from './entry.ts';
-import { LineReader } from './lines.ts';
-import {
-  type Checkpoint,
-  decodeBase64,
-  maxSignatureLines,
-  parseCheckpointText,
-  type PinnedKey,
-  signatureFault,
-} from './note.ts';
+import { BundleLines } from './bundle-lines.ts';
+import { checkOpenings, type Entry, type OpeningCounts, parseEntry } from './entry.ts';
+import { type Checkpoint, decodeBase64, type PinnedKey, signatureFault } from './note.ts';
+import { readCheckpoint } from './read-checkpoint.ts';
 import { leafHash, LeftPart, rootOfTile, splitHashes } from './tree.ts';
 import { Refusal } from './verdict.ts';
 
@@ -23,40 +17,46 @@ interface Tile {
   readonly hashes: readonly Buffer[];
 }
 
+interface EdgeTile extends Tile {
+  /** Line of the file where it stands. */
+  readonly line: number;
+}
+
+const endLine = /^sallyport-bundle-end v1 (0|[1-9]\d{0,14}) ([1-9]\d{0,14}) [A-Za-z0-9+/]{43}=$/;
+
 /**
  * Reads a bundle from front to back (docs/formats/bundle.md). Each hash is checked against the signed root before anything
  * below it is read, so that what is wrong is found where it is. Methods throw Refusal at the first deviation.
  */
 export class BundleReader {
-  readonly #lines: LineReader;
+  readonly #lines: BundleLines;
   readonly #pinned: PinnedKey;
   readonly #sizeBefore: bigint | undefined;
   readonly #left = new LeftPart();
   #range = { from: 0n, to: 0n };
-  #edge: readonly Tile[] = [];
-  /** Entry that the line now read belongs to. */
-  #at: bigint | undefined;
+  #edge: readonly EdgeTile[] = [];
   /** Root over the first `sizeBefore` entries, once the entries are read and if this bundle reaches there. */
   rootBefore: Buffer | undefined;
 
   constructor(input: AsyncIterable<Uint8Array>, pinned: PinnedKey, sizeBefore: bigint | undefined) {
-    this.#lines = new LineReader(input);
+    this.#lines = new BundleLines(input);
     this.#pinned = pinned;
     this.#sizeBefore = sizeBefore;
   }
 
   /** Reads the head of the file: range, checkpoint, tiles of the right edge, which must give the signed root. */
   async open(): Promise<{ from: bigint; to: bigint; checkpoint: Checkpoint }> {
-    const header = await this.#line('a header');
+    const header = await this.#lines.text('a header');
     const [, first, last] = /^sallyport-bundle v1 (0|[1-9]\d{0,14}) ([1-9]\d{0,14})$/.exec(header) ?? [];
     if (first === undefined || last === undefined)
-      throw this.#refuse('The file is not a bundle of version 1');
+      throw this.#lines.refuse('The file is not a bundle of version 1');
     const [from, to] = [BigInt(first), BigInt(last)];
-    const { checkpoint, next } = await this.#checkpoint();
-    if (from >= to || to > checkpoint.size) throw this.#refuse('The range does not fit the checkpoint');
     this.#range = { from, to };
+    const { checkpoint, next } = await readCheckpoint(this.#lines, this.#pinned);
+    if (from >= to || to > checkpoint.size)
+      throw this.#lines.refuse('The range does not fit the checkpoint', 1);
     await this.#readEdge(checkpoint, next);
-    this.#at = from;
+    this.#lines.at = from;
     return { from, to, checkpoint };
   }
 
@@ -64,8 +64,29 @@ export class BundleReader {
   async *entries(): AsyncGenerator<ReadEntry> {
     for (const tile of this.#edge) yield* this.#below(tile);
     if (this.#left.size === this.#sizeBefore) this.rootBefore = this.#left.root();
-    this.#at = undefined;
+    this.#lines.at = undefined;
     await this.#end();
+  }
+
+  /**
+   * Where the fault behind a refusal lies: a wrong range in the header shows only later, where the file does not fit it. The end
+   * says the range once more, and the log signed that. Nothing can be read afterwards.
+   */
+  async trace(refusal: Refusal): Promise<Refusal> {
+    if (this.#range.to === 0n) return refusal;
+    try {
+      for (let line = this.#lines.current; ; line = await this.#lines.text('the end line')) {
+        const [, from, to] = endLine.exec(line) ?? [];
+        if (from === undefined || to === undefined) continue;
+        if ((await this.#endFault(line)) !== undefined) return refusal;
+        if (BigInt(from) === this.#range.from && BigInt(to) === this.#range.to) return refusal;
+        this.#lines.at = undefined;
+        return this.#lines.refuse(`The bundle was exported with the range ${from} to ${to}`, 1);
+      }
+    } catch (error) {
+      if (error instanceof Refusal) return refusal; // the end is missing or worth nothing
+      throw error;
+    }
   }
 
   /** Lets go of the source, also when it was not read to its end. */
@@ -73,48 +94,60 @@ export class BundleReader {
     await this.#lines.close();
   }
 
-  async #checkpoint(): Promise<{ checkpoint: Checkpoint; next: string }> {
-    const text = [await this.#line('a log name'), await this.#line('a size'), await this.#line('a root')];
-    const checkpoint = parseCheckpointText(text);
-    if (checkpoint === undefined || (await this.#line('an empty line')) !== '')
-      throw this.#refuse('The checkpoint is malformed');
-    const { origin } = checkpoint;
-    if (origin !== this.#pinned.name) throw this.#refuse(`The bundle is of the log ${origin}`);
-    const { signatures, next } = await this.#signatures();
-    const fault = signatureFault(`${text.join('\n')}\n`, signatures, this.#pinned);
-    if (fault !== undefined) throw this.#refuse(`The checkpoint cannot be relied on: ${fault}`);
-    return { checkpoint, next };
-  }
-
-  async #signatures(): Promise<{ signatures: readonly string[]; next: string }> {
-    const signatures: string[] = [];
-    for (;;) {
-      const line = await this.#line('a signature or a tile');
-      if (!line.startsWith('— ')) return { signatures, next: line };
-      signatures.push(line);
-      if (signatures.length > maxSignatureLines) throw this.#refuse('There are too many signature lines');
-    }
-  }
-
   /** The partial tiles of the right edge, highest level first: together they give the root. */
   async #readEdge({ size, root }: Checkpoint, firstLine: string): Promise<void> {
-    const edge: Tile[] = [];
+    const edge: EdgeTile[] = [];
     const whole = new LeftPart();
     let levels = 0;
     while (256n ** BigInt(levels + 1) <= size) levels += 1;
-    let line = firstLine;
+    let text = firstLine;
     for (let level = levels; level >= 0; level -= 1) {
       const count = size / 256n ** BigInt(level);
       const width = Number(count % 256n);
       if (width === 0) continue;
-      if (edge.length > 0) line = await this.#line('a tile');
-      const tile = { level, index: count / 256n, hashes: this.#tile(line, level, count / 256n, width) };
-      for (const hash of tile.hashes) whole.push(hash, level);
-      edge.push(tile);
+      if (edge.length > 0) text = await this.#lines.text('a tile');
+      const hashes = this.#tile(text, level, count / 256n, width);
+      for (const hash of hashes) whole.push(hash, level);
+      edge.push({ level, index: count / 256n, hashes, line: this.#lines.line });
     }
-    if (!whole.root().equals(root))
-      throw this.#refuse('The tiles of the right edge do not give the signed root');
+    if (!whole.root().equals(root)) throw await this.#edgeRefusal(edge);
     this.#edge = edge;
+  }
+
+  /**
+   * The root tells that a tile of the right edge is wrong, not which one. What hangs below a tile bears it out, if all of it is
+   * in the range: the first one that is not borne out is named.
+   */
+  async #edgeRefusal(edge: readonly EdgeTile[]): Promise<Refusal> {
+    const what = 'The tiles of the right edge do not give the signed root';
+    const unproved: number[] = [];
+    for (const tile of edge.length > 1 ? edge : []) {
+      const borneOut = await this.#bearsOut(tile);
+      this.#lines.at = undefined;
+      if (borneOut === false) return this.#lines.refuse(what, tile.line);
+      if (borneOut === undefined) unproved.push(tile.line);
+    }
+    const [first = edge[0]?.line, ...others] = unproved;
+    return this.#lines.refuse(
+      others.length === 0 ? what : `${what}; line ${others.join(' or ')} may be it too`,
+      first,
+    );
+  }
+
+  /** Does what hangs below a tile of the edge fit its hashes? Undefined when it does as far as the range goes. */
+  async #bearsOut(tile: Tile): Promise<boolean | undefined> {
+    try {
+      const below = this.#below(tile);
+      while ((await below.next()).done !== true);
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+    const span = 256n ** BigInt(tile.level);
+    const first = tile.index * 256n * span;
+    const end = first + BigInt(tile.hashes.length) * span;
+    // Below a hash of which no entry is in the range, nothing stands.
+    return first + span > this.#range.from && end - span < this.#range.to ? true : undefined;
   }
 
   /** What hangs below a tile: entries at level 0, else each full tile of the next level and what hangs below it. */
@@ -126,7 +159,7 @@ export class BundleReader {
       const inRange = end > this.#range.from && first < this.#range.to;
       const childCounted = counted || this.#count(hash, level, first, inRange);
       if (!inRange) continue;
-      this.#at = first > this.#range.from ? first : this.#range.from;
+      this.#lines.at = first > this.#range.from ? first : this.#range.from;
       if (level === 0) yield await this.#entry(child, hash);
       else yield* this.#below(await this.#child(level - 1, child, hash), childCounted);
     }
@@ -143,69 +176,56 @@ export class BundleReader {
   }
 
   async #child(level: number, index: bigint, hash: Buffer): Promise<Tile> {
-    const hashes = this.#tile(await this.#line('a tile'), level, index, 256);
-    if (!rootOfTile(hashes).equals(hash)) throw this.#refuse('The tile does not give the hash above it');
+    const hashes = this.#tile(await this.#lines.text('a tile'), level, index, 256);
+    if (!rootOfTile(hashes).equals(hash))
+      throw this.#lines.refuse('The tile does not give the hash above it');
     return { level, index, hashes };
   }
 
   #tile(line: string, level: number, index: bigint, width: number): readonly Buffer[] {
     const start = `tile ${level} ${index} `;
     const bytes = line.startsWith(start) ? decodeBase64(line.slice(start.length)) : undefined;
-    if (bytes?.length !== 32 * width) throw this.#refuse(`Tile ${level} ${index} is missing or malformed`);
+    if (bytes?.length !== 32 * width)
+      throw this.#lines.refuse(`Tile ${level} ${index} is missing or malformed`);
     return splitHashes(bytes);
   }
 
   async #entry(index: bigint, hash: Buffer): Promise<ReadEntry> {
-    if ((await this.#line('an entry')) !== `entry ${index}`) throw this.#refuse('The entry is missing');
-    const bytes = await this.#bytes('an entry');
-    if (!leafHash(bytes).equals(hash)) throw this.#refuse('The entry is not the one in the signed tree');
+    if ((await this.#lines.text('an entry')) !== `entry ${index}`)
+      throw this.#lines.refuse('The entry is missing');
+    const bytes = await this.#lines.bytes('an entry');
+    if (!leafHash(bytes).equals(hash))
+      throw this.#lines.refuse('The entry is not the one in the signed tree');
     const entry = parseEntry(bytes);
-    if (typeof entry === 'string') throw this.#refuse(`The entry is malformed: ${entry}`);
-    const openings = checkOpenings(await this.#bytes('personal values'), entry);
-    if (typeof openings === 'string') throw this.#refuse(`The entry cannot be shown: ${openings}`);
+    if (typeof entry === 'string') throw this.#lines.refuse(`The entry is malformed: ${entry}`);
+    const openings = checkOpenings(await this.#lines.bytes('personal values'), entry);
+    if (typeof openings === 'string') throw this.#lines.refuse(`The entry cannot be shown: ${openings}`);
     return { index, entry, openings };
   }
 
-  /** The last three lines: digest of all bytes before them, an empty line, and the log's signature over the digest's line. */
+  /** The last three lines: range and digest of all bytes before them, an empty line, and the log's signature over the first. */
   async #end(): Promise<void> {
     const digest = this.#lines.digest().toString('base64');
-    const line = await this.#line('the end line');
-    if (line !== `sallyport-bundle-end v1 ${digest}`)
-      throw this.#refuse('The file is not as it was exported');
-    if ((await this.#line('an empty line')) !== '') throw this.#refuse('The end of the file is malformed');
-    const fault = signatureFault(`${line}\n`, [await this.#line('a signature')], this.#pinned);
-    if (fault !== undefined) throw this.#refuse(`The end of the file cannot be relied on: ${fault}`);
-    if ((await this.#lines.next()) !== undefined) throw this.#refuse('There is something behind the end');
-  }
-
-  async #line(what: string): Promise<string> {
-    const text = decodeUtf8(await this.#bytes(what));
-    if (text === undefined) throw this.#refuse(`There should be ${what}`);
-    return text;
-  }
-
-  async #bytes(what: string): Promise<Buffer> {
-    let line: Buffer | undefined;
-    try {
-      line = await this.#lines.next();
-    } catch (error) {
-      throw error instanceof Refusal ? new Refusal({ ...error.finding, ...this.#entryNow() }) : error;
+    const text = await this.#lines.text('the end line');
+    const { line } = this.#lines;
+    if (!endLine.test(text)) throw this.#lines.refuse('The end line is missing or malformed');
+    const fault = await this.#endFault(text);
+    if (text !== `sallyport-bundle-end v1 ${this.#range.from} ${this.#range.to} ${digest}`) {
+      // Bound by nothing but the digest: signature lines of others, and which values were erased or withheld.
+      const what =
+        fault === undefined
+          ? 'Something before the end is not as it was exported'
+          : 'The end line was changed';
+      throw this.#lines.refuse(what, line);
     }
-    if (line === undefined) {
-      const place = this.#at === undefined ? '' : ` in entry ${this.#at}`;
-      const detail = `The file ends after line ${this.#lines.line}${place}, where there should be ${what}.`;
-      throw new Refusal({ state: 'incomplete', detail, line: this.#lines.line + 1, ...this.#entryNow() });
-    }
-    return line;
+    if (fault !== undefined) throw this.#lines.refuse(`The end of the file cannot be relied on: ${fault}`);
+    await this.#lines.end();
   }
 
-  #refuse(what: string): Refusal {
-    const place = this.#at === undefined ? '' : `, entry ${this.#at}`;
-    const detail = `${what} (line ${this.#lines.line}${place}).`;
-    return new Refusal({ state: 'failed', detail, line: this.#lines.line, ...this.#entryNow() });
-  }
-
-  #entryNow(): { readonly index?: bigint } {
-    return this.#at === undefined ? {} : { index: this.#at };
+  /** Reads what follows an end line. @returns why its signature is worth nothing, in words. */
+  async #endFault(end: string): Promise<string | undefined> {
+    if ((await this.#lines.text('an empty line')) !== '')
+      throw this.#lines.refuse('The end of the file is malformed');
+    return signatureFault(`${end}\n`, [await this.#lines.text('a signature')], this.#pinned)?.what;
   }
 }

@@ -38,48 +38,64 @@ export function parsePinnedKey(text: string): PinnedKey | undefined {
   return { name, id: idBytes, key };
 }
 
-/** Why a note cannot be relied on, in words; undefined when the pinned key signed it and every line is well formed. */
+/** What is wrong with one of several lines. */
+export interface LineFault {
+  readonly what: string;
+  /** Position of the line among them. */
+  readonly nth: number;
+}
+
+/** Why a note cannot be relied on; undefined when the pinned key signed it and every line is well formed. */
 export function signatureFault(
   text: string,
   lines: readonly string[],
   pinned: PinnedKey,
-): string | undefined {
+): LineFault | undefined {
   let signed = 0;
-  for (const line of lines) {
+  let alike = 0;
+  for (const [nth, line] of lines.entries()) {
     const [, name, encoded] = /^— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})$/u.exec(line) ?? [];
     const bytes = decodeBase64(encoded ?? '');
-    if (name === undefined || bytes === undefined || bytes.length < 5) return 'a signature line is malformed';
+    if (name === undefined || bytes === undefined || bytes.length < 5)
+      return { what: 'a signature line is malformed', nth };
     // Lines of other keys are ignored, as C2SP signed-note demands: witnesses and key changes add them.
-    if (name !== pinned.name || !bytes.subarray(0, 4).equals(pinned.id)) continue;
+    const sameId = bytes.subarray(0, 4).equals(pinned.id);
+    if (name === pinned.name || sameId) alike = nth;
+    if (name !== pinned.name || !sameId) continue;
     if (!verify(null, Buffer.from(text), pinned.key, bytes.subarray(4)))
-      return `the signature of ${name} is wrong`;
+      return { what: `the signature of ${name} is wrong`, nth };
     signed += 1;
   }
-  return signed === 0 ? `the pinned key of ${pinned.name} did not sign it` : undefined;
+  return signed === 0 ? { what: `the pinned key of ${pinned.name} did not sign it`, nth: alike } : undefined;
 }
 
-/** The three lines of a checkpoint (C2SP tlog-checkpoint), without extension lines; undefined when they are anything else. */
-export function parseCheckpointText(lines: readonly string[]): Checkpoint | undefined {
-  const [origin, size, encoded] = lines;
-  const root = decodeBase64(encoded ?? '');
-  if (lines.length !== 3 || origin === undefined || size === undefined || root?.length !== 32)
-    return undefined;
-  if (!nameGrammar.test(origin) || !/^(?:0|[1-9]\d{0,14})$/.test(size)) return undefined;
+/**
+ * The first four lines of a checkpoint (C2SP tlog-checkpoint), without extension lines: origin, size, root, nothing.
+ * @returns the first fault when they are not those of a checkpoint of the log that the key is pinned for.
+ */
+export function parseCheckpointText(lines: readonly string[], pinned: PinnedKey): Checkpoint | LineFault {
+  const [origin = '', size = '', encoded = '', empty] = lines;
+  const root = decodeBase64(encoded);
+  if (!nameGrammar.test(origin)) return { what: 'it names no log', nth: 0 };
+  if (origin !== pinned.name) return { what: `it is of the log ${origin}, not of ${pinned.name}`, nth: 0 };
+  if (!/^(?:0|[1-9]\d{0,14})$/.test(size)) return { what: 'its size is malformed', nth: 1 };
+  if (root?.length !== 32) return { what: 'its root is malformed', nth: 2 };
+  if (empty !== '') return { what: 'there is no empty line behind its root', nth: 3 };
   return { origin, size: BigInt(size), root };
 }
 
 /** A whole signed checkpoint, as an auditor kept it. @returns the reason when it cannot be relied on. */
 export function openCheckpoint(note: string, pinned: PinnedKey): Checkpoint | string {
   const lines = note.split('\n');
-  const checkpoint = parseCheckpointText(lines.slice(0, 3));
+  const checkpoint = parseCheckpointText(lines, pinned);
+  if ('what' in checkpoint) return checkpoint.what;
   const signatures = lines.slice(4, -1);
-  if (
-    checkpoint === undefined ||
-    lines[3] !== '' ||
-    lines.at(-1) !== '' ||
-    signatures.length > maxSignatureLines
-  )
-    return 'it is not a checkpoint';
-  if (checkpoint.origin !== pinned.name) return `it is one of the log ${checkpoint.origin}`;
-  return signatureFault(`${lines.slice(0, 3).join('\n')}\n`, signatures, pinned) ?? checkpoint;
+  if (lines.at(-1) !== '') return 'its last line is cut off';
+  if (signatures.length > maxSignatureLines) return 'it has too many signature lines';
+  return signatureFault(checkpointText(checkpoint), signatures, pinned)?.what ?? checkpoint;
+}
+
+/** The text of a checkpoint that is signed: three lines with their LFs. */
+export function checkpointText({ origin, size, root }: Checkpoint): string {
+  return `${origin}\n${size}\n${root.toString('base64')}\n`;
 }

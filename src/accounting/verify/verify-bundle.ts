@@ -28,9 +28,11 @@ export async function verifyBundle(
   const source = typeof input === 'string' ? createReadStream(input) : input;
   const reader = new BundleReader(source, pinned, previous?.size);
   try {
-    return await judge(reader, pinned, previous);
+    return await judge(reader, pinned, previous).catch(async (error: unknown) => {
+      if (!(error instanceof Refusal)) throw error;
+      return refused((await reader.trace(error)).finding);
+    });
   } catch (error) {
-    if (error instanceof Refusal) return refused(error.finding);
     // Only a read error of the file system carries a code here; anything else is a fault of ours and must not look like a verdict.
     if (error instanceof Error && 'code' in error && 'syscall' in error)
       return wrongQuestion(`The bundle cannot be read: ${String(error.code)}.`);
