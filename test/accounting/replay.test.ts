@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EntryDraft, EntryValue } from '../../src/accounting/index.ts';
-import { type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
+import { describeVerdict, type Verdict, verifyBundle } from '../../src/accounting/verify/index.ts';
 import type { Entry } from '../../src/accounting/verify/entry.ts';
 import { Replay } from '../../src/accounting/verify/replay.ts';
 import { SerialRuns } from '../../src/accounting/verify/serials.ts';
@@ -154,6 +154,17 @@ describe('completeness', () => {
     expect(verdict.exitCode).toBe(1);
   });
 
+  it('tells a silence in a part from the rest of the log that a part has not', async () => {
+    const drafts = [start(startMs), beat(startMs), beat(startMs + 22 * minute)];
+    const log = makeLog(drafts);
+    const bundle = await exportLog(log, { from: 1n, to: 3n });
+    for (const part of [true, false]) {
+      const verdict = await verifyBundle(inPieces(bundle), { verifierKey: log.key, part });
+      expect(verdict).toMatchObject({ completeness: { state: 'incomplete', index: 2n }, exitCode: 3 });
+      expect(describeVerdict(verdict)).toContain('NOT VERIFIED: something is missing.');
+    }
+  });
+
   /** Plays entries through without the cost of a log; `make` gives the `cred` of each. */
   const play = (count: number, type: string, make: (nth: number) => Record<string, string>): string => {
     const replay = new Replay(true);
@@ -162,7 +173,7 @@ describe('completeness', () => {
       const entry: Entry = { time: '', timeMs: startMs, type, outcome: 'success', personal: [], fields };
       replay.entry(BigInt(nth), entry);
     }
-    const { state, index } = replay.finish(true);
+    const { state, index } = replay.finish();
     return `${state} ${index ?? ''}`;
   };
 
@@ -193,7 +204,7 @@ describe('completeness', () => {
     const twice = drafts.with(30, { ...issue('5'), timeMs: drafts[30]?.timeMs ?? 0 });
     const log = makeLog(twice);
     const part = async (from: bigint): Promise<Verdict> =>
-      verifyBundle(inPieces(await exportLog(log, { from, to: 40n })), { verifierKey: log.key });
+      verifyBundle(inPieces(await exportLog(log, { from, to: 40n })), { verifierKey: log.key, part: true });
     expect(await part(10n)).toMatchObject({ completeness: { state: 'failed', index: 30n }, exitCode: 1 });
     expect(await part(31n)).toMatchObject({ completeness: { state: 'not_checked' }, exitCode: 0 });
   });

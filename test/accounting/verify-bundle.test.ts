@@ -50,9 +50,10 @@ describe('verifyBundle', () => {
   describe('of one log', () => {
     let log: TestLog;
     let bundle: string;
-    const judge = (file: string | Buffer, previousCheckpoint?: string): Promise<Verdict> =>
+    const judge = (file: string | Buffer, previousCheckpoint?: string, part = false): Promise<Verdict> =>
       verifyBundle(inPieces(Buffer.from(file)), {
         verifierKey: log.key,
+        part,
         ...(previousCheckpoint === undefined ? {} : { previousCheckpoint }),
       });
 
@@ -69,14 +70,33 @@ describe('verifyBundle', () => {
       [256n, 512n],
       [511n, 513n],
       [599n, 600n],
-    ])('verifies the part [%s, %s), but not that nothing is missing', async (from, to) => {
-      const verdict = await judge(await exportLog(log, { from, to }));
-      expect(verdict).toMatchObject({
+    ])('takes the part [%s, %s) for incomplete, unless a part is expected', async (from, to) => {
+      const part = await exportLog(log, { from, to });
+      const rest = `nly entries ${from} to ${to - 1n} of 600`;
+      const unexpected = await judge(part);
+      expect(unexpected).toMatchObject({
         integrity: { state: 'verified' },
-        completeness: { state: 'not_checked' },
-        exitCode: 0,
+        completeness: { state: 'incomplete' },
+        exitCode: 3,
         facts: { from, to, size: 600n },
       });
+      expect(unexpected.completeness.detail).toContain(rest);
+      expect(describeVerdict(unexpected)).toMatch(
+        new RegExp(`\n\nINCOMPLETE: integrity verified, o${rest}, so nothing is said about the rest\\.\n$`),
+      );
+      const expected = await judge(part, undefined, true);
+      expect(expected).toMatchObject({
+        integrity: { state: 'verified' },
+        completeness: { state: 'not_checked', detail: unexpected.completeness.detail },
+        exitCode: 0,
+      });
+      expect(describeVerdict(expected)).toContain(`\n\nVerified, as the part that you expect: o${rest}`);
+    });
+
+    it('takes all of a log for all of it, also when a part is expected', async () => {
+      const verdict = await judge(bundle, undefined, true);
+      expect(verdict).toMatchObject({ completeness: { state: 'verified' }, exitCode: 0 });
+      expect(describeVerdict(verdict)).toMatch(/\n\nVerified\.\n$/);
     });
 
     it('says 3 and never 0 when there is nothing', async () => {
@@ -259,6 +279,8 @@ describe('verifyBundle', () => {
       const cut = await judge(bundle, longer.checkpoint);
       expect(cut).toMatchObject({ consistency: { state: 'failed' }, exitCode: 1 });
       expect(cut.consistency.detail).toContain('cut or rolled back');
+      expect(cut.consistency.detail).toContain('mixed up, and this bundle is older');
+      expect(cut.consistency.detail).toContain('export the log anew');
       const appender = createLogAppender({ signer: log.signer, origin, random: seededBytes(1) });
       const empty = appender.append(emptyLogHead(origin), []).checkpoint;
       expect(await judge(bundle, empty)).toMatchObject({ consistency: { state: 'verified' }, exitCode: 0 });
@@ -281,7 +303,7 @@ describe('verifyBundle', () => {
       for (const [size, checkpoint] of log.checkpoints) {
         // The tiles given reach from 256 to the end; the first tile is one hash here.
         const reached = size >= 256;
-        expect(await judge(part, checkpoint), String(size)).toMatchObject({
+        expect(await judge(part, checkpoint, true), String(size)).toMatchObject({
           consistency: { state: reached ? 'verified' : 'incomplete' },
           exitCode: reached ? 0 : 3,
         });

@@ -52,7 +52,7 @@ describe.each(implementations)('a start on $name', ({ newPlace }) => {
       replay.entry(index, read);
       types.push(read.type);
     }
-    return { types, completeness: replay.finish(true) };
+    return { types, completeness: replay.finish() };
   };
 
   it('names the keys of a new log first, then says that it started', async () => {

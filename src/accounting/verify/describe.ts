@@ -1,4 +1,4 @@
-import type { Finding, State, Verdict } from './verdict.ts';
+import { type Finding, isPart, type State, type Verdict } from './verdict.ts';
 
 const words: Readonly<Record<State, string>> = {
   verified: 'verified',
@@ -30,7 +30,7 @@ export function describeVerdict(verdict: Verdict): string {
       `entries       ${facts.from} to ${facts.to - 1n}, from ${facts.firstTime} to ${facts.lastTime}`,
       `personal      ${facts.opened} shown, ${facts.erased} erased by rule, ${facts.withheld} withheld from this export`,
       '',
-      'This shows that no entry was changed, added, removed or moved since the log signed this checkpoint.',
+      `This shows that ${isPart(facts) ? 'none of these entries' : 'no entry'} was changed, added, removed or moved since the log signed this checkpoint.`,
       'No witness signed it: rollback by the operator is not excluded, nor that others were shown another log.',
     );
     if (verdict.consistency.state === 'not_checked') {
@@ -39,8 +39,18 @@ export function describeVerdict(verdict: Verdict): string {
       );
     }
   }
-  lines.push('', conclusions[verdict.exitCode]);
+  lines.push('', conclude(verdict));
   return `${lines.join('\n')}\n`;
+}
+
+function conclude({ exitCode, completeness, facts }: Verdict): string {
+  if (facts === undefined || !isPart(facts)) return conclusions[exitCode];
+  const { from, to, size } = facts;
+  const part = `only entries ${from} to ${to - 1n} of ${size}, so nothing is said about the rest.`;
+  if (exitCode === 0) return `Verified, as the part that you expect: ${part}`;
+  // What is incomplete within the part names an entry.
+  const unexpected = completeness.state === 'incomplete' && completeness.index === undefined;
+  return exitCode === 3 && unexpected ? `INCOMPLETE: integrity verified, ${part}` : conclusions[exitCode];
 }
 
 function describe(question: string, { state, detail }: Finding): string {

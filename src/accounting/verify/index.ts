@@ -5,5 +5,5 @@
  * Specification: docs/formats/bundle.md, checkpoint.md, log.md; RFC 6962, RFC 8785, C2SP signed-note, tlog-checkpoint.
  */
 export * from './describe.ts';
-export type { BundleFacts, Finding, State, Verdict } from './verdict.ts';
+export { type BundleFacts, type Finding, isPart, type State, type Verdict } from './verdict.ts';
 export * from './verify-bundle.ts';

@@ -28,6 +28,11 @@ export interface BundleFacts {
   readonly withheld: number;
 }
 
+/** True when the tree has entries that the bundle has not. */
+export function isPart({ from, to, size }: BundleFacts): boolean {
+  return from > 0n || to < size;
+}
+
 export interface Verdict {
   /** Is every byte what the log's key signed? */
   readonly integrity: Finding;

@@ -2,13 +2,15 @@ import { createReadStream } from 'node:fs';
 import { BundleReader } from './bundle-reader.ts';
 import { type Checkpoint, openCheckpoint, parsePinnedKey, type PinnedKey } from './note.ts';
 import { Replay } from './replay.ts';
-import { type BundleFacts, exitCodeOf, type Finding, Refusal, type Verdict } from './verdict.ts';
+import { type BundleFacts, exitCodeOf, type Finding, isPart, Refusal, type Verdict } from './verdict.ts';
 
 export interface VerifyOptions {
   /** The log's key that the auditor pinned: `name+hash+base64` (C2SP signed-note). */
   readonly verifierKey: string;
   /** A signed checkpoint of the same log that the auditor kept from an earlier day. */
   readonly previousCheckpoint?: string;
+  /** The auditor expects a part of the log. Otherwise one is incomplete, whoever cut it and for whatever reason. */
+  readonly part?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function verifyBundle(
   const source = typeof input === 'string' ? createReadStream(input) : input;
   const reader = new BundleReader(source, pinned, previous?.size);
   try {
-    return await judge(reader, pinned, previous).catch(async (error: unknown) => {
+    return await judge(reader, pinned, previous, options.part === true).catch(async (error: unknown) => {
       if (!(error instanceof Refusal)) throw error;
       return refused((await reader.trace(error)).finding);
     });
@@ -46,6 +48,7 @@ async function judge(
   reader: BundleReader,
   pinned: PinnedKey,
   previous: Checkpoint | undefined,
+  partExpected: boolean,
 ): Promise<Verdict> {
   const { from, to, checkpoint } = await reader.open();
   const replay = new Replay(from === 0n);
@@ -77,7 +80,7 @@ async function judge(
     detail: `All ${to - from} entries, ${from} up to ${to - 1n}, are in the tree of size ${size} that ${pinned.name} signed.`,
   };
   const consistency = compare(previous, checkpoint, reader.rootBefore);
-  const completeness = replay.finish(from === 0n && to === size);
+  const completeness = isPart(facts) ? replay.finish(partFinding(facts, partExpected)) : replay.finish();
   return {
     integrity,
     consistency,
@@ -87,13 +90,22 @@ async function judge(
   };
 }
 
+function partFinding({ from, to, size }: BundleFacts, expected: boolean): Finding {
+  return {
+    state: expected ? 'not_checked' : 'incomplete',
+    detail: `Only entries ${from} to ${to - 1n} of ${size} are here, so nothing is said about the rest.`,
+  };
+}
+
 function compare(previous: Checkpoint | undefined, now: Checkpoint, rootBefore: Buffer | undefined): Finding {
   if (previous === undefined) {
     return { state: 'not_checked', detail: 'No earlier checkpoint was given to compare with.' };
   }
   const { size, root } = previous;
   if (size > now.size) {
-    const detail = `The log had ${size} entries before and has ${now.size} now: it was cut or rolled back.`;
+    const detail =
+      `The log had ${size} entries before and has ${now.size} now: it was cut or rolled back. ` +
+      'Or the files are mixed up, and this bundle is older than the checkpoint: export the log anew and compare that.';
     return { state: 'failed', detail };
   }
   if (rootBefore === undefined) {

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verifierKey } from '../../../src/accounting/index.ts';
+import { dayDrafts, exportLog, makeLog, newSigner } from '../../accounting/log-fixture.ts';
 import type { RunResult } from '../../support/fake-terminal.ts';
 import { runCli } from '../../support/fake-terminal.ts';
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-verify-'));
   const key = verifierKey('broker.example/log', generateKeyPairSync('ed25519').publicKey);
   writeFileSync(join(folder, 'key'), `${key}\n`);
@@ -16,6 +17,18 @@ beforeAll(() => {
   writeFileSync(join(folder, 'text'), 'hello\n');
   writeFileSync(join(folder, 'empty'), '');
   mkdirSync(join(folder, 'folder'));
+  const signer = newSigner();
+  const [log, longer] = [makeLog(dayDrafts(12), signer), makeLog(dayDrafts(20), signer)];
+  const part = await exportLog(log, { from: 5n, to: 9n });
+  writeFileSync(join(folder, 'log-key'), log.key);
+  writeFileSync(join(folder, 'whole'), await exportLog(log));
+  writeFileSync(join(folder, 'part'), part);
+  writeFileSync(
+    join(folder, 'changed-part'),
+    part.toString('latin1').replace('success', 'failure'),
+    'latin1',
+  );
+  writeFileSync(join(folder, 'newer-checkpoint'), longer.checkpoint);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -70,6 +83,48 @@ describe('audit verify, asked what it cannot answer', () => {
       3,
       { exitCode: 3, integrity: { state: 'incomplete' } },
     ]);
+  });
+
+  test('a part of a log: integrity verified, and exit 3, never 0', async () => {
+    const { exitCode, stdout, stderr } = await verify('part', 'log-key');
+    expect([exitCode, stderr]).toEqual([3, '']);
+    expect(stdout).toMatch(/^integrity {5}verified: All 4 entries,/m);
+    expect(stdout).toMatch(/^completeness {2}INCOMPLETE: Only entries 5 to 8 of 12 are here,/m);
+    expect(stdout).toMatch(
+      /^INCOMPLETE: integrity verified, only entries 5 to 8 of 12, so nothing is said about the rest\.\n {2}next: .*--part/m,
+    );
+    expect(stdout).not.toMatch(/^Verified/m);
+    const json = await verify('part', 'log-key', '--json');
+    expect([json.exitCode, JSON.parse(json.stdout)]).toMatchObject([
+      3,
+      {
+        exitCode: 3,
+        integrity: { state: 'verified' },
+        completeness: { state: 'incomplete' },
+        facts: { from: '5' },
+      },
+    ]);
+  });
+
+  test('a part of a log that is expected: exit 0, and nothing said about the rest', async () => {
+    const { exitCode, stdout } = await verify('part', 'log-key', '--part');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^Verified, as the part that you expect: only entries 5 to 8 of 12,/m);
+    expect(stdout).not.toContain('next:');
+    expect((await verify('whole', 'log-key', '--part')).stdout).toMatch(/^Verified\.$/m);
+  });
+
+  test('a part that was changed: exit 1, expected or not', async () => {
+    for (const more of [[], ['--part']])
+      expect((await verify('changed-part', 'log-key', ...more)).exitCode).toBe(1);
+  });
+
+  test('a bundle older than the earlier checkpoint: exit 1, the likely mistake, and what to do', async () => {
+    const { exitCode, stdout } = await verify('whole', 'log-key', '--previous', 'newer-checkpoint');
+    expect(exitCode).toBe(1);
+    expect(stdout.replaceAll(/\n {14}/g, ' ')).toMatch(
+      /^consistency {3}FAILED: The log had 20 entries before and has 12 now: .* the files are mixed up, .*: export the log anew/m,
+    );
   });
 
   test('a file that is no bundle is not what the key vouches for: exit 1', async () => {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Verdict } from '../../../accounting/verify/index.ts';
-import { describeVerdict, verifyBundle } from '../../../accounting/verify/index.ts';
+import { describeVerdict, isPart, verifyBundle } from '../../../accounting/verify/index.ts';
 import { CodedError } from '../../../kernel/index.ts';
 import { errnoOf, fileFault, readSmallFile } from '../../client/index.ts';
 import type { Result } from '../command.ts';
@@ -14,6 +14,8 @@ import { widthOf } from '../terminal.ts';
 export interface VerifyOptions {
   readonly key: string;
   readonly previous?: string;
+  /** A part of the log is what the auditor expects. */
+  readonly part?: boolean;
 }
 
 const nextKey = 'Get it once, on a safe way: `sallyport ca show --only log-key > FILE`.';
@@ -37,13 +39,17 @@ export async function verifyLog(bundle: string, options: VerifyOptions, terminal
     verifyBundle(bundle, {
       verifierKey,
       ...(previousCheckpoint === undefined ? {} : { previousCheckpoint }),
+      part: options.part === true,
     }),
   );
   if (verdict.exitCode === 2)
     throw usage(verdict.integrity.detail, options.previous === undefined ? nextKey : nextPrevious);
   return {
     value: plain(verdict),
-    lines: sizeBytes === 0 ? emptyLines(bundle) : verdictLines(terminal, verdict),
+    lines:
+      sizeBytes === 0
+        ? emptyLines(bundle)
+        : [...verdictLines(terminal, verdict), ...partLines(verdict, options)],
     exitCode: verdict.exitCode,
   };
 }
@@ -53,6 +59,12 @@ function emptyLines(bundle: string): readonly Line[] {
     { text: `NOT VERIFIED: ${bundle} is empty.`, tone: 'bad' },
     '  next: Export it again; `sallyport audit export` gives a file its name only when all of it is there.',
   ];
+}
+
+/** The next step for whoever got a part, and did not say that they expect one. */
+function partLines({ facts, exitCode }: Verdict, { part }: VerifyOptions): readonly Line[] {
+  if (facts === undefined || !isPart(facts) || part === true || exitCode !== 3) return [];
+  return ['  next: Export all of it, or say with --part that a part is what you expect.'];
 }
 
 function verdictLines(terminal: Terminal, verdict: Verdict): readonly Line[] {
