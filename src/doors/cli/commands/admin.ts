@@ -1,11 +1,12 @@
-import { parseCertificate, parsePublicKey, fingerprint } from '../../../ssh/index.ts';
 import { parseKeyId, parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
 import type { Credential, RevocationTarget, RevokeAnswer } from '../../client/index.ts';
-import { credentialJson, readSmallFile } from '../../client/index.ts';
+import { credentialJson } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
+import { keyFingerprint } from '../key-fingerprint.ts';
 import type { Line } from '../output.ts';
 import { fieldLines, tableLines } from '../output.ts';
+import { collectPages, moreNote } from '../pages.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -61,23 +62,6 @@ const readTarget: Readonly<
   keyId: (value) => ({ kind: 'key_id', value: parseKeyId(value) }),
   before: (value, nowMs) => ({ kind: 'before', value: parseMoment(value, nowMs) }),
 };
-
-/** `SHA256:…` as it is, or that of the key or certificate in a file. Only the fingerprint is sent. */
-export function keyFingerprint(text: string): string {
-  if (text.startsWith('SHA256:')) {
-    if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(text)) return text;
-    throw usage(
-      'That is not a whole SHA256: fingerprint.',
-      'Copy it as `ssh-keygen -l` prints it: 43 characters after the colon.',
-    );
-  }
-  const content = readSmallFile(text);
-  if (content === undefined)
-    throw usage(`There is no file ${text}.`, 'Give a public key file, a certificate file, or SHA256:….');
-  const isCertificate = /^[a-z0-9-]+-cert-v01@openssh\.com /.test(content);
-  const key = isCertificate ? parseCertificate(content.trimEnd()).key : parsePublicKey(content);
-  return fingerprint(key.blob);
-}
 
 function describeRevocation(terminal: Terminal, answer: RevokeAnswer, lock: boolean): Result {
   const { applied, credentials, sessions, lockedPerson, krl } = answer;
@@ -198,42 +182,6 @@ export async function listIssued(options: IssuedOptions, terminal: Terminal): Pr
     if (found.items.length === 0) return { value, lines: ['No certificates.'] };
     return { value, lines: credentialTable(terminal, found.items), notes: moreNote(found) };
   });
-}
-
-const pageSize = 500;
-
-/** Follows `next` until there is none or `limit` items are there. */
-export async function collectPages<Item>(
-  limit: number,
-  ask: (
-    after: string | undefined,
-    limit: string,
-  ) => Promise<{ readonly items: readonly Item[]; readonly next: string | undefined }>,
-): Promise<{ readonly items: readonly Item[]; readonly more: boolean }> {
-  const items: Item[] = [];
-  let after: string | undefined;
-  do {
-    const page = await ask(after, String(Math.min(pageSize, limit - items.length)));
-    items.push(...page.items);
-    // A page that brings nothing but promises more would go on for ever.
-    after = page.items.length === 0 ? undefined : page.next;
-  } while (after !== undefined && items.length < limit);
-  return { items: items.slice(0, limit), more: after !== undefined || items.length > limit };
-}
-
-/** The line that says that a list was cut; none when it was not. */
-export function moreNote(found: {
-  readonly items: readonly unknown[];
-  readonly more: boolean;
-}): readonly Line[] {
-  return found.more
-    ? [
-        {
-          text: `note: there are more than these ${found.items.length}; --limit N shows more.`,
-          tone: 'warning',
-        },
-      ]
-    : [];
 }
 
 /** Frees a principal that belonged to somebody, so that somebody else can have it. */

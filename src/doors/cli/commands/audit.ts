@@ -3,14 +3,15 @@ import type { LogEntry } from '../../client/index.ts';
 import { badAnswer, requireFolderOf, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
+import { keyFingerprint } from '../key-fingerprint.ts';
 import type { Line } from '../output.ts';
 import { tableLines } from '../output.ts';
+import { collectPages, moreNote } from '../pages.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import { receiveFile } from '../receive-file.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatSeconds, parseMoment, zoneOf } from '../times.ts';
-import { collectPages, keyFingerprint, moreNote } from './admin.ts';
 
 export interface SearchOptions {
   readonly person?: string;

@@ -13,20 +13,15 @@ import {
   readCertificate,
   writeKeySet,
 } from '../certificate-files.ts';
+import type { CertificateOptions } from '../certificate-options.ts';
+import { signRequest } from '../certificate-options.ts';
+import { certificateLines, certificateValue } from '../certificate-report.ts';
 import type { Line } from '../output.ts';
 import { fieldLines } from '../output.ts';
 import { withProgress } from '../progress.ts';
 import { askText, canAsk, readPassword } from '../prompts.ts';
 import type { Terminal } from '../terminal.ts';
-import { formatWhen, parseDuration, secondsToMs } from '../times.ts';
-
-/** Flags that narrow a certificate, of `login` and `sign`. */
-export interface CertificateOptions {
-  readonly profile?: string;
-  readonly principal?: readonly string[];
-  readonly ttl?: string;
-  readonly reason?: string;
-}
+import { formatWhen } from '../times.ts';
 
 export interface LoginOptions extends CertificateOptions {
   readonly user?: string;
@@ -36,19 +31,6 @@ export interface LoginOptions extends CertificateOptions {
   readonly agent: boolean;
   /** `--no-certificate` */
   readonly certificate: boolean;
-}
-
-/**
- * The flags as the API takes them; what was not said is left out.
- * @throws CodedError `cli.usage` for a length of time that is none
- */
-export function signRequest(options: CertificateOptions): SignRequest {
-  return {
-    ...(options.profile === undefined ? {} : { profile: options.profile }),
-    ...(options.principal === undefined ? {} : { principals: options.principal }),
-    ...(options.ttl === undefined ? {} : { ttlSeconds: parseDuration(options.ttl) }),
-    ...(options.reason === undefined ? {} : { reason: options.reason }),
-  };
 }
 
 /** Proves who you are, keeps the session, and gets a key with a certificate into files and agent. */
@@ -197,44 +179,4 @@ function describe(terminal: Terminal, session: StoredSession, certified: Certifi
       ? []
       : [{ text: `note: not in the ssh-agent: ${certified.agent.why}.`, tone: 'dim' }];
   return { value, lines, notes };
-}
-
-/** What a certificate says, as the API writes it. */
-export function certificateValue({
-  answer,
-  certificate,
-  file,
-  agent,
-}: Obtained & { readonly file: string; readonly agent?: AgentOutcome }): Readonly<Record<string, unknown>> {
-  return {
-    serial: certificate.serial.toString(),
-    keyId: certificate.keyId,
-    profile: answer.profile,
-    principals: certificate.principals,
-    validAfter: toRfc3339(secondsToMs(certificate.validAfter)),
-    validBefore: toRfc3339(secondsToMs(certificate.validBefore)),
-    criticalOptions: Object.fromEntries(certificate.criticalOptions),
-    extensions: Object.fromEntries(certificate.extensions),
-    caFingerprint: answer.caFingerprint,
-    file,
-    ...(agent === undefined
-      ? {}
-      : { agent: agent.done ? { added: true } : { added: false, why: agent.why } }),
-  };
-}
-
-/** The same for people. */
-export function certificateLines(terminal: Terminal, { answer, certificate }: Obtained): readonly string[] {
-  return fieldLines(terminal.stdout, [
-    ['principals', certificate.principals.join(', ')],
-    ['until', formatWhen(secondsToMs(certificate.validBefore), terminal.clock.nowMs())],
-    ['profile', answer.profile],
-    [
-      'limits',
-      [...certificate.criticalOptions]
-        .map(([name, value]) => (value === '' ? name : `${name}=${value}`))
-        .join(', '),
-    ],
-    ['serial', `${certificate.serial} (key id ${certificate.keyId})`],
-  ]);
 }

@@ -2,13 +2,14 @@ import { readSmallFile, requireFolderOf, writeByRename } from '../../client/inde
 import { CodedError } from '../../../kernel/index.ts';
 import { fingerprint, parsePublicKey } from '../../../ssh/index.ts';
 import { obtainCertificate } from '../certificate-files.ts';
+import type { CertificateOptions } from '../certificate-options.ts';
+import { signRequest } from '../certificate-options.ts';
+import { certificateLines, certificateValue } from '../certificate-report.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
-import type { CertificateOptions } from './login.ts';
-import { certificateLines, certificateValue, signRequest } from './login.ts';
 
 export interface SignOptions extends CertificateOptions {
   /** `-` is standard output. */
