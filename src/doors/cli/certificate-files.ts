@@ -107,22 +107,26 @@ export function writeCertificate(
   files: HomeFiles,
   set: Omit<KeySet, 'privateKey' | 'comment'>,
 ): void {
-  const { answer, certificate } = set.obtained;
-  writeByRename(files.certificate, `${answer.certificate}\n`, terminal.random, 0o644);
+  writeByRename(files.certificate, `${set.obtained.answer.certificate}\n`, terminal.random, 0o644);
   saveNote(files, noteOf(set), terminal.random);
+}
 
-  function noteOf({ request, agent }: typeof set): CertificateNote {
-    return {
-      serial: certificate.serial.toString(),
-      keyId: certificate.keyId,
-      profile: answer.profile,
-      principals: certificate.principals,
-      validAfterMs: secondsToMs(certificate.validAfter),
-      validBeforeMs: secondsToMs(certificate.validBefore),
-      request,
-      agent,
-    };
-  }
+function noteOf({
+  obtained,
+  request,
+  agent,
+}: Pick<KeySet, 'obtained' | 'request' | 'agent'>): CertificateNote {
+  const { answer, certificate } = obtained;
+  return {
+    serial: certificate.serial.toString(),
+    keyId: certificate.keyId,
+    profile: answer.profile,
+    principals: certificate.principals,
+    validAfterMs: secondsToMs(certificate.validAfter),
+    validBeforeMs: secondsToMs(certificate.validBefore),
+    request,
+    agent,
+  };
 }
 
 /** The certificate that login left; a damaged one counts as missing. @throws CodedError `client.cannot_read` */
