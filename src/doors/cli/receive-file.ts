@@ -1,5 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
-import { fileFault } from '../client/index.ts';
+import { dirname } from 'node:path';
+import { fileFault, syncFolder } from '../client/index.ts';
 import type { RandomBytes } from '../../kernel/index.ts';
 import { CodedError } from '../../kernel/index.ts';
 
@@ -26,6 +27,7 @@ export async function receiveFile(
       await file.close();
     }
     await rename(draft, path);
+    syncFolder(dirname(path));
     return sizeBytes;
   } catch (error) {
     // Where even this fails there is nothing to remove, and the first fault is the one to tell.

@@ -1,4 +1,15 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { RandomBytes } from '../../kernel/index.ts';
 import { CodedError } from '../../kernel/index.ts';
@@ -51,7 +62,9 @@ export function checkHome(folder: string): void {
 }
 
 /**
- * Writes a file whole or not at all: a new file beside it, then a rename. The folder is made with mode 0700 when missing.
+ * Writes a file whole or not at all, also when the power goes: a new file beside it, on disk before it gets the name, and the
+ * name on disk on return. An empty file under the name would be worse than none: to sshd, a revocation list of zero bytes
+ * revokes nothing. The folder is made with mode 0700 when missing.
  * @param mode of the file, 0o600 unless said otherwise.
  * @throws CodedError `client.cannot_write` naming the file and the cause.
  */
@@ -64,13 +77,47 @@ export function writeByRename(
   const draft = `${path}.${random(6).toString('hex')}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, content, { mode, flag: 'wx' });
-    // The process umask may have taken bits away that the caller wants, e.g. for a certificate that others may read.
-    chmodSync(draft, mode);
+    writeDraft(draft, content, mode);
     renameSync(draft, path);
+    syncFolder(dirname(path));
   } catch (error) {
     removeDraft(draft);
     throw fileFault('client.cannot_write', 'written', path, error);
+  }
+}
+
+function writeDraft(draft: string, content: string | Uint8Array, mode: number): void {
+  const file = openSync(draft, 'wx', mode);
+  try {
+    writeFileSync(file, content);
+    // The process umask may have taken bits away that the caller wants, e.g. for a certificate that others may read.
+    fchmodSync(file, mode);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Of a folder that may be written but not read, and of file systems that know no sync of a folder. */
+const unsyncable: ReadonlySet<string> = new Set(['EACCES', 'EINVAL', 'ENOTSUP']);
+
+/**
+ * Puts the names in a folder on disk: the sync of a file does not cover its name (fsync(2)). Where a folder cannot be synced,
+ * the names are left to the file system.
+ */
+export function syncFolder(folder: string): void {
+  // Windows opens no folder as a file.
+  if (process.platform === 'win32') return;
+  try {
+    const opened = openSync(folder, 'r');
+    try {
+      fsyncSync(opened);
+    } finally {
+      closeSync(opened);
+    }
+  } catch (error) {
+    // See above; anything else, such as a disk that fails, is the caller's to tell.
+    if (!unsyncable.has(errnoOf(error) ?? '')) throw error;
   }
 }
 

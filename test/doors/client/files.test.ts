@@ -1,7 +1,8 @@
+import * as fs from 'node:fs';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CertificateNote } from '../../../src/doors/client/index.ts';
 import {
   homeFiles,
@@ -14,6 +15,9 @@ import {
   writeByRename,
 } from '../../../src/doors/client/index.ts';
 import { systemClock, systemRandom } from '../../../src/kernel/index.ts';
+import { codeOfSync } from '../../support/code-of.ts';
+
+vi.mock('node:fs', { spy: true });
 
 let folder: string;
 beforeEach(() => {
@@ -41,6 +45,30 @@ describe('files of the home', () => {
     expect(statSync(path).mode & 0o777).toBe(0o644);
     expect(statSync(join(folder, 'new')).mode & 0o777).toBe(0o700);
     expect(readdirSync(join(folder, 'new'))).toEqual(['file']);
+  });
+
+  test('are on disk before they get their name, and the name is on disk on return', () => {
+    const order: string[] = [];
+    const kindOf = (descriptor: number): string =>
+      fs.fstatSync(descriptor).isDirectory() ? 'folder' : `file of ${fs.fstatSync(descriptor).size} bytes`;
+    const { fsyncSync, renameSync } = fs;
+    vi.mocked(fsyncSync).mockImplementation((descriptor) => void order.push(`sync ${kindOf(descriptor)}`));
+    vi.mocked(renameSync).mockImplementationOnce(() => void order.push('rename'));
+    writeByRename(join(folder, 'file'), 'whole', systemRandom);
+    expect(order).toEqual(['sync file of 5 bytes', 'rename', 'sync folder']);
+    vi.mocked(fsyncSync).mockReset();
+  });
+
+  test.each([
+    ['EINVAL', 'accepted'],
+    ['EIO', 'client.cannot_write'],
+  ])('in a folder whose sync fails with %s: %s', (errno, expected) => {
+    vi.mocked(fs.fsyncSync)
+      .mockImplementationOnce(() => undefined)
+      .mockImplementationOnce(() => {
+        throw Object.assign(new Error(errno), { code: errno });
+      });
+    expect(codeOfSync(() => writeByRename(join(folder, 'file'), '', systemRandom))).toBe(expected);
   });
 
   test('a path that cannot be written names the cause', () => {
