@@ -8,6 +8,8 @@ const text = (maxChars: number): z.ZodString =>
     .max(maxChars)
     .refine((value) => value.isWellFormed(), 'it holds half a character');
 const decimal = z.string().regex(/^\d{1,20}$/, 'a decimal number');
+/** An admin's own words, which no policy looks at. */
+const adminReason = text(1000);
 const rfc3339 = z.iso.datetime({ offset: true });
 const limit = z.coerce.number().int().min(1).max(1000).default(100);
 const queryFlag = z.enum(['true', 'false']).default('false');
@@ -21,14 +23,15 @@ export const loginBody = z.strictObject({
 export const signBody = z.strictObject({
   publicKey: text(16_384),
   profile: text(64).optional(),
-  principals: z.array(text(128)).min(1).max(64).optional(),
+  // Wider than policy takes, whose refusal says what it does take and goes into the log.
+  principals: z.array(text(128)).max(1000).optional(),
   ttlSeconds: z
     .number()
     .int()
     .min(1)
     .max(366 * 86_400)
     .optional(),
-  reason: text(512).optional(),
+  reason: text(4000).optional(),
 });
 
 export const revokeBody = z.strictObject({
@@ -36,13 +39,13 @@ export const revokeBody = z.strictObject({
     kind: z.enum(['person', 'serial', 'key', 'key_id', 'before']),
     value: text(16_384),
   }),
-  reason: text(512),
+  reason: adminReason,
   lock: z.boolean().default(false),
   apply: z.boolean(),
 });
 
-export const personAndReason = z.strictObject({ person: text(256), reason: text(512) });
-export const principalAndReason = z.strictObject({ principal: text(128), reason: text(512) });
+export const personAndReason = z.strictObject({ person: text(256), reason: adminReason });
+export const principalAndReason = z.strictObject({ principal: text(128), reason: adminReason });
 
 export const explainQuery = z.strictObject({
   person: text(256).optional(),
