@@ -19,6 +19,8 @@ export interface SshUserRequest {
   readonly publicKey: string;
   readonly profile?: string;
   readonly principals?: readonly string[];
+  /** Only these of what the profile gives; an empty list asks for none. */
+  readonly extensions?: readonly string[];
   readonly ttlSeconds?: number;
   readonly reason?: string;
 }
@@ -69,13 +71,14 @@ export async function issueSshUser(
   }
 
   // 3. Policy decides. Nothing has been signed or reserved.
-  const { profile, principals, ttlSeconds, reason } = request;
+  const { profile, principals, extensions, ttlSeconds, reason } = request;
   const decision = await decideWithOwners(rooms, person, {
     key: subject.facts,
     sourceAddress: caller.sourceAddress,
     atMs,
     profile,
     principals,
+    extensions,
     ttlSeconds,
     reason,
   });

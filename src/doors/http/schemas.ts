@@ -25,6 +25,8 @@ export const signBody = z.strictObject({
   profile: text(64).optional(),
   // Wider than policy takes, whose refusal says what it does take and goes into the log.
   principals: z.array(text(128)).max(1000).optional(),
+  /** Only these; an empty list asks for none. */
+  extensions: z.array(text(64)).max(64).optional(),
   ttlSeconds: z
     .number()
     .int()

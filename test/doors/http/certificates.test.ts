@@ -1,11 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseCertificate } from '../../../src/ssh/index.ts';
 import { alice, startTestBroker, type LoggedInClient, type TestBroker } from '../../support/broker.ts';
 import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
+
+const policy = `version: 1
+profiles:
+  users:
+    who: {groups: [builtin:users]}
+    principals: {from: [{attribute: uid}]}
+    extensions: [permit-pty, permit-port-forwarding]
+    critical-options: {force-command: /bin/menu}
+  files:
+    who: {groups: [builtin:users]}
+    principals: {explicit: [files]}
+`;
 
 let broker: TestBroker;
 let client: LoggedInClient;
 beforeAll(async () => {
-  broker = await startTestBroker({ people: [alice] });
+  broker = await startTestBroker({ people: [alice], policy });
   client = await broker.loggedIn(alice);
 });
 afterAll(() => broker.stop());
@@ -44,6 +57,53 @@ describe('what policy has to say is said by policy', () => {
     ['a principal of 129 characters', { principals: ['x'.repeat(129)] }],
     ['a reason that is a book', { reason: 'x'.repeat(4001) }],
   ])('but %s never get so far', async (_title, asked) => {
+    expect((await sign(asked)).code).toBe('http.bad_request');
+  });
+});
+
+describe('a caller can only narrow the extensions', () => {
+  it.each<[object, string[]]>([
+    [{}, ['permit-port-forwarding', 'permit-pty']],
+    [{ extensions: ['permit-pty'] }, ['permit-pty']],
+    [{ extensions: ['permit-pty', 'permit-pty'] }, ['permit-pty']],
+    [{ extensions: ['permit-pty', 'permit-port-forwarding'] }, ['permit-port-forwarding', 'permit-pty']],
+    [{ extensions: [] }, []],
+    [{ profile: 'files', extensions: [] }, []],
+  ])('asked with %j they are %j', async (asked, expected) => {
+    const answer = (await sign(asked)).json();
+    const certificate = parseCertificate(String(answer['certificate']));
+    expect([...certificate.extensions.keys()].toSorted()).toEqual(expected);
+    expect(Object.keys(answer['extensions'] as object).toSorted()).toEqual(expected);
+    // What is mandatory stays, however little is asked for.
+    if (!('profile' in asked))
+      expect([...certificate.criticalOptions]).toEqual([['force-command', '/bin/menu']]);
+  });
+
+  it.each<[object]>([
+    [{ extensions: ['permit-X11-forwarding'] }],
+    [{ extensions: ['permit-pty', 'permit-agent-forwarding'] }],
+    [{ extensions: ['permit-pty '] }],
+    [{ extensions: ['PERMIT-PTY'] }],
+    [{ extensions: ['force-command'] }],
+    [{ extensions: ['__proto__'] }],
+    [{ profile: 'files', extensions: ['permit-pty'] }],
+  ])('asked with %j the request is refused, and nothing is signed', async (asked) => {
+    const serialOf = async (): Promise<number> => Number((await sign({})).json()['serial']);
+    const before = await serialOf();
+    const answer = await sign(asked);
+    expect([answer.status, answer.code]).toEqual([403, 'policy.extension_not_granted']);
+    expect(await serialOf()).toBe(before + 1);
+  });
+
+  it.each<[object]>([
+    [{ extensions: 'permit-pty' }],
+    [{ extensions: { 'permit-pty': '' } }],
+    [{ extensions: [''] }],
+    [{ extensions: ['x'.repeat(65)] }],
+    [{ extensions: Array.from({ length: 65 }, () => 'permit-pty') }],
+    [{ extensions: null }],
+    [{ extension: ['permit-pty'] }],
+  ])('what is no list of names, like %j, is no request', async (asked) => {
     expect((await sign(asked)).code).toBe('http.bad_request');
   });
 });
