@@ -49,6 +49,14 @@ export interface StubAnswer {
   readonly lies?: boolean;
 }
 
+/** Of `POST /v1/ssh/sign`, as far as the stub looks at it. */
+export interface SignBody {
+  readonly publicKey: string;
+  readonly principals?: readonly string[];
+  readonly extensions?: readonly string[];
+  readonly ttlSeconds?: number;
+}
+
 export type StubRoute = (asked: Recorded) => StubAnswer | Promise<StubAnswer>;
 
 export interface BrokerStub {
@@ -63,6 +71,8 @@ export interface BrokerStub {
   override(route: string, answer: StubRoute | undefined): void;
   /** The list as published, and a signature over it by the list key. */
   krl(serials: readonly bigint[], version: bigint): { readonly bytes: Buffer; readonly signature: string };
+  /** What it answers to a request for a certificate, so that an override can answer to another one. */
+  sign(asked: SignBody, login: string): StubAnswer;
   /** Tokens that it still takes. */
   readonly tokens: ReadonlySet<string>;
   count(route: string): number;
@@ -103,6 +113,41 @@ export async function startBrokerStub(options: StubOptions = {}): Promise<Broker
       signature: encodeSshsig(list.public, 'sallyport-krl', encodeSignature('ed25519', raw)),
     };
   };
+  const signCertificate: BrokerStub['sign'] = (body, login) => {
+    const encoder = createCertificateEncoder(ca.public, 'ed25519');
+    const now = BigInt(Math.floor(Date.now() / 1000));
+    const life = BigInt(body.ttlSeconds ?? stub.certificateSeconds);
+    const serial = nextSerial++;
+    const fields = {
+      key: parsePublicKey(body.publicKey),
+      nonce: randomBytes(32),
+      serial,
+      kind: 'user' as const,
+      keyId: `key-${serial}`,
+      principals: body.principals ?? [login],
+      validAfter: now - 60n,
+      validBefore: now + life,
+      criticalOptions: new Map<string, string>(),
+      extensions: new Map((body.extensions ?? ['permit-pty']).map((name) => [name, ''])),
+    };
+    const toBeSigned = encoder.encodeToBeSigned(fields);
+    const certificate = encoder.finish(toBeSigned, sign(null, toBeSigned, ca.private));
+    return {
+      status: 201,
+      body: {
+        certificate: formatCertificate(certificate, fields.keyId),
+        serial: String(serial),
+        keyId: fields.keyId,
+        profile: 'users',
+        principals: fields.principals,
+        validAfter: toRfc3339(Number(fields.validAfter) * 1000),
+        validBefore: toRfc3339(Number(fields.validBefore) * 1000),
+        criticalOptions: {},
+        extensions: Object.fromEntries(fields.extensions),
+        caFingerprint: fingerprint(ca.public.blob),
+      },
+    };
+  };
   const firstKrl = makeKrl([], 1n);
   const expiresAt = (): string => toRfc3339(Date.now() + 12 * 3_600_000);
   const person = (login: string): object => ({
@@ -123,6 +168,7 @@ export async function startBrokerStub(options: StubOptions = {}): Promise<Broker
       else overrides.set(route, answer);
     },
     krl: makeKrl,
+    sign: signCertificate,
     get tokens() {
       return new Set(sessions.keys());
     },
@@ -146,42 +192,7 @@ export async function startBrokerStub(options: StubOptions = {}): Promise<Broker
       sessions.delete(tokenOf(asked) ?? '');
       return { status: 204 };
     },
-    'POST /v1/ssh/sign': (asked, login) => {
-      const body = asked.body as { publicKey: string; principals?: string[]; ttlSeconds?: number };
-      const encoder = createCertificateEncoder(ca.public, 'ed25519');
-      const now = BigInt(Math.floor(Date.now() / 1000));
-      const life = BigInt(body.ttlSeconds ?? stub.certificateSeconds);
-      const serial = nextSerial++;
-      const fields = {
-        key: parsePublicKey(body.publicKey),
-        nonce: randomBytes(32),
-        serial,
-        kind: 'user' as const,
-        keyId: `key-${serial}`,
-        principals: body.principals ?? [login],
-        validAfter: now - 60n,
-        validBefore: now + life,
-        criticalOptions: new Map<string, string>(),
-        extensions: new Map([['permit-pty', '']]),
-      };
-      const toBeSigned = encoder.encodeToBeSigned(fields);
-      const certificate = encoder.finish(toBeSigned, sign(null, toBeSigned, ca.private));
-      return {
-        status: 201,
-        body: {
-          certificate: formatCertificate(certificate, fields.keyId),
-          serial: String(serial),
-          keyId: fields.keyId,
-          profile: 'users',
-          principals: fields.principals,
-          validAfter: toRfc3339(Number(fields.validAfter) * 1000),
-          validBefore: toRfc3339(Number(fields.validBefore) * 1000),
-          criticalOptions: {},
-          extensions: { 'permit-pty': '' },
-          caFingerprint: fingerprint(ca.public.blob),
-        },
-      };
-    },
+    'POST /v1/ssh/sign': (asked, login) => signCertificate(asked.body as SignBody, login),
   };
   const open: Readonly<Record<string, () => StubAnswer>> = {
     'GET /v1/ca': () => ({

@@ -19,13 +19,14 @@ import { secondsToMs } from './times.ts';
 
 /** A certificate that was asked for and is what was asked for. */
 export interface Obtained {
+  readonly request: SignRequest;
   readonly answer: SignAnswer;
   readonly certificate: Certificate;
 }
 
 /**
  * Asks for a certificate and looks at what came before anybody uses it: it must be for this key, a user's, signed by the
- * named authority, alive, and with no other principals than those asked for.
+ * named authority, alive, and with no other principals and extensions than those asked for.
  * @throws CodedError `cli.bad_certificate` naming what is wrong, and the broker's refusals.
  */
 export async function obtainCertificate(
@@ -35,34 +36,36 @@ export async function obtainCertificate(
   request: SignRequest,
 ): Promise<Obtained> {
   const answer = await client.sign(formatPublicKey(key), request);
-  const certificate = parseCertificate(answer.certificate);
-  const wrong = findFault(certificate, answer, key, request, terminal.clock.nowMs());
-  if (wrong === undefined) return { answer, certificate };
+  const obtained = { request, answer, certificate: parseCertificate(answer.certificate) };
+  const wrong = findFault(obtained, key, terminal.clock.nowMs());
+  if (wrong === undefined) return obtained;
   throw new CodedError('cli.bad_certificate', `The broker gave a certificate that ${wrong}.`, {
     next: 'Do not use this broker until its operator has looked at it.',
   });
 }
 
 function findFault(
-  certificate: Certificate,
-  answer: SignAnswer,
+  { request, answer, certificate }: Obtained,
   key: PublicKey,
-  request: SignRequest,
   nowMs: number,
 ): string | undefined {
-  const asked = request.principals;
   if (!certificate.key.blob.equals(key.blob)) return 'is for another key';
   if (certificate.kind !== 'user') return 'is not for a user';
   if (certificate.serial !== answer.serial) return 'has another serial than the broker says';
   if (certificate.principals.length === 0) return 'names no principal';
-  if (asked !== undefined && certificate.principals.some((principal) => !asked.includes(principal)))
-    return 'names principals that were not asked for';
+  if (isBeyond(request.principals, certificate.principals)) return 'names principals that were not asked for';
+  if (isBeyond(request.extensions, [...certificate.extensions.keys()]))
+    return 'has extensions that were not asked for';
   if (secondsToMs(certificate.validBefore) <= nowMs) return 'has expired by this computer’s clock';
   if (fingerprint(certificate.caKey.blob) !== answer.caFingerprint)
     return 'comes from another authority than the broker says';
   return verifySignature(certificate.caKey, certificate.signature, certificate.toBeSigned)
     ? undefined
     : 'has a wrong signature';
+}
+
+function isBeyond(asked: readonly string[] | undefined, given: readonly string[]): boolean {
+  return asked !== undefined && given.some((name) => !asked.includes(name));
 }
 
 /** A fresh Ed25519 key; it is nowhere but in memory until `writeKeySet`. */
@@ -86,7 +89,6 @@ export interface KeySet {
   readonly privateKey: KeyObject;
   readonly comment: string;
   readonly obtained: Obtained;
-  readonly request: SignRequest;
   readonly agent: boolean;
 }
 
@@ -111,12 +113,8 @@ export function writeCertificate(
   saveNote(files, noteOf(set), terminal.random);
 }
 
-function noteOf({
-  obtained,
-  request,
-  agent,
-}: Pick<KeySet, 'obtained' | 'request' | 'agent'>): CertificateNote {
-  const { answer, certificate } = obtained;
+function noteOf({ obtained, agent }: Pick<KeySet, 'obtained' | 'agent'>): CertificateNote {
+  const { request, answer, certificate } = obtained;
   return {
     serial: certificate.serial.toString(),
     keyId: certificate.keyId,

@@ -30,7 +30,11 @@ export function certificateValue({
 }
 
 /** The same for people. */
-export function certificateLines(terminal: Terminal, { answer, certificate }: Obtained): readonly string[] {
+export function certificateLines(
+  terminal: Terminal,
+  { request, answer, certificate }: Obtained,
+): readonly string[] {
+  const extensions = [...certificate.extensions.keys()];
   return fieldLines(terminal.stdout, [
     ['principals', certificate.principals.join(', ')],
     ['until', formatWhen(secondsToMs(certificate.validBefore), terminal.clock.nowMs())],
@@ -41,6 +45,8 @@ export function certificateLines(terminal: Terminal, { answer, certificate }: Ob
         .map(([name, value]) => (value === '' ? name : `${name}=${value}`))
         .join(', '),
     ],
+    // The usual ones are told by --json; whoever asked for some wants to see what came of it.
+    ['extensions', request.extensions && (extensions.join(', ') || 'none')],
     ['serial', `${certificate.serial} (key id ${certificate.keyId})`],
   ]);
 }

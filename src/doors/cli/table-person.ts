@@ -7,6 +7,8 @@ function certificateOptions(command: Command): Command {
   return command
     .option('--profile <P>', 'the profile of the policy to use')
     .option('--principal <N>', 'only this principal (may be repeated)', several)
+    .option('--extension <NAME>', 'only this extension, e.g. permit-pty (may be repeated)', several)
+    .option('--no-extensions', 'no extension at all: not even a terminal')
     .option('--ttl <TIME>', 'a shorter life, e.g. 8h, 90m')
     .option('--reason <T>', 'why you need it, where the policy asks for a reason');
 }

@@ -60,6 +60,7 @@ function readRequest(answer: Answer): SignRequest {
     ...(profile === undefined ? {} : { profile }),
     ...(reason === undefined ? {} : { reason }),
     ...(answer.has('principals') ? { principals: answer.texts('principals', 256, 200) } : {}),
+    ...(answer.has('extensions') ? { extensions: answer.texts('extensions', 64, 64) } : {}),
     ...(answer.has('ttlSeconds') ? { ttlSeconds: answer.count('ttlSeconds') } : {}),
   };
 }

@@ -71,6 +71,8 @@ export function readSession(answer: Answer): SessionAnswer {
 export interface SignRequest {
   readonly profile?: string;
   readonly principals?: readonly string[];
+  /** Only these; an empty list asks for none. */
+  readonly extensions?: readonly string[];
   readonly ttlSeconds?: number;
   readonly reason?: string;
 }

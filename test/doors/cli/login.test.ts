@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync, existsSync, chmodSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../src/ssh/index.ts';
-import type { BrokerStub } from '../../support/broker-stub.ts';
+import type { BrokerStub, SignBody } from '../../support/broker-stub.ts';
 import { problem, startBrokerStub } from '../../support/broker-stub.ts';
 import type { ClientHome, RunResult } from '../../support/fake-terminal.ts';
 import { makeClientHome, runCli } from '../../support/fake-terminal.ts';
@@ -108,7 +108,7 @@ describe('login', () => {
     expect(codeOf(result)).toBe('cli.no_terminal');
   });
 
-  test('narrows: profile, principals, life and reason go to the broker, and nothing that was not said', async () => {
+  test('narrows: profile, principals, extensions, life and reason go to the broker, and nothing that was not said', async () => {
     await login(
       '--profile',
       'p1',
@@ -118,6 +118,10 @@ describe('login', () => {
       'b',
       '--ttl',
       '1h30m',
+      '--extension',
+      'permit-pty',
+      '--extension',
+      'permit-X11-forwarding',
       '--reason',
       'why',
     );
@@ -125,12 +129,36 @@ describe('login', () => {
     expect(asked?.body).toMatchObject({
       profile: 'p1',
       principals: ['a', 'b'],
+      extensions: ['permit-pty', 'permit-X11-forwarding'],
       ttlSeconds: 5400,
       reason: 'why',
     });
     await login();
     const plain = broker.requests.findLast(({ path }) => path === '/v1/ssh/sign');
     expect(Object.keys(plain?.body ?? {})).toEqual(['publicKey']);
+  });
+
+  test('--no-extensions asks for none, and what came of such a wish is told', async () => {
+    const none = await login('--no-extensions');
+    expect(broker.requests.findLast(({ path }) => path === '/v1/ssh/sign')?.body).toMatchObject({
+      extensions: [],
+    });
+    expect(none.stdout).toMatch(/extensions {2}none$/m);
+    expect((await login('--extension', 'permit-pty')).stdout).toMatch(/extensions {2}permit-pty$/m);
+    expect((await login()).stdout).not.toContain('extensions');
+  });
+
+  test.each([
+    ['principals', ['--principal', 'alice'], { principals: ['alice', 'root'] }],
+    ['extensions', ['--extension', 'permit-pty'], { extensions: ['permit-pty', 'permit-user-rc'] }],
+    ['extensions', ['--no-extensions'], { extensions: ['permit-pty'] }],
+  ])('a certificate with other %s than those asked for (%j) is not used', async (_title, args, instead) => {
+    broker.override('POST /v1/ssh/sign', ({ body }) =>
+      broker.sign({ ...(body as SignBody), ...instead }, 'alice'),
+    );
+    const result = await login(...args, '--json');
+    expect([result.exitCode, codeOf(result)]).toEqual([1, 'cli.bad_certificate']);
+    expect(existsSync(home.path('id_ed25519-cert.pub'))).toBe(false);
   });
 
   test('a refused certificate keeps the login, says all reasons, and exits 1', async () => {

@@ -104,7 +104,7 @@ describe('renew', () => {
   });
 
   test('with a dead one gets a new certificate for the same key, asked for as at login', async () => {
-    await login('--principal', 'ops', '--ttl', '2h');
+    await login('--principal', 'ops', '--ttl', '2h', '--extension', 'permit-pty');
     const key = readFileSync(home.path('id_ed25519'), 'utf8');
     const first = serial();
     leave(-60);
@@ -112,7 +112,15 @@ describe('renew', () => {
     expect(serial()).toBeGreaterThan(first);
     expect(readFileSync(home.path('id_ed25519'), 'utf8')).toBe(key);
     const asked = broker.requests.findLast(({ path }) => path === '/v1/ssh/sign');
-    expect(asked?.body).toMatchObject({ principals: ['ops'], ttlSeconds: 7200 });
+    expect(asked?.body).toMatchObject({ principals: ['ops'], extensions: ['permit-pty'], ttlSeconds: 7200 });
+  });
+
+  test('asks for no extensions where login asked for none', async () => {
+    await login('--no-extensions');
+    leave(-60);
+    expect((await renew()).exitCode).toBe(0);
+    const asked = broker.requests.findLast(({ path }) => path === '/v1/ssh/sign');
+    expect(asked?.body).toMatchObject({ extensions: [] });
   });
 
   test('with one that is due lets ssh go on at once and renews behind its back', async () => {

@@ -94,8 +94,15 @@ describe('files of the home', () => {
 
   test('a note survives its file; a damaged one counts as none', () => {
     const files = homeFiles(folder);
-    saveNote(files, note, systemRandom);
-    expect(loadNote(files)).toEqual(note);
+    for (const request of [
+      {},
+      { ttlSeconds: 3600 },
+      { profile: 'p', reason: 'r', principals: ['a', 'b'], extensions: ['permit-pty'] },
+      { extensions: [] },
+    ]) {
+      saveNote(files, { ...note, request }, systemRandom);
+      expect(loadNote(files)).toEqual({ ...note, request });
+    }
     for (const text of ['', '{', '[]', '{"serial":"1"}', '{"validBefore":"yesterday"}']) {
       writeFileSync(files.note, text);
       expect(loadNote(files)).toBeUndefined();

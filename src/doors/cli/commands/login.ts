@@ -123,7 +123,7 @@ async function certify(
       obtainCertificate(terminal, client, publicKey, request),
     );
     const replaces = readCertificate(files);
-    writeKeySet(terminal, files, { privateKey, comment, obtained, request, agent: options.agent });
+    writeKeySet(terminal, files, { privateKey, comment, obtained, agent: options.agent });
     const { certificate } = obtained;
     const agent: AgentOutcome = options.agent
       ? await addToAgent(terminal, { privateKey, certificate, comment, replaces })

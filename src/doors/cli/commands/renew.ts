@@ -111,7 +111,7 @@ async function renewUnderLock(terminal: Terminal, settings: ClientSettings): Pro
     const key = held.publicKeyOf(privateKey);
     const obtained = await held.obtainCertificate(terminal, client, key, note.request);
     const replaces = held.readCertificate(files);
-    held.writeCertificate(terminal, files, { obtained, request: note.request, agent: note.agent });
+    held.writeCertificate(terminal, files, { obtained, agent: note.agent });
     const comment = held.keyComment(session.person.login);
     if (note.agent)
       await addToAgent(terminal, { privateKey, certificate: obtained.certificate, comment, replaces });
