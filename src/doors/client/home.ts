@@ -1,5 +1,8 @@
 import {
+  accessSync,
   closeSync,
+  constants,
+  existsSync,
   fchmodSync,
   fsyncSync,
   mkdirSync,
@@ -82,7 +85,7 @@ export function writeByRename(
     syncFolder(dirname(path));
   } catch (error) {
     removeDraft(draft);
-    throw fileFault('client.cannot_write', 'written', path, error);
+    throw cannotWrite(path, error);
   }
 }
 
@@ -122,15 +125,48 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Refuses to write below a folder that does not exist: a mistyped path in a timer would go unnoticed for ever.
+ * Refuses a file that could not be written, before anything is asked that is of no use without it; a folder that is missing
+ * is not made, because a mistyped path in a timer would go unnoticed for ever.
  * @throws CodedError `client.cannot_write`
  */
-export function requireFolderOf(path: string): void {
+export function checkWritable(path: string): void {
   const folder = dirname(resolve(path));
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
-  throw new CodedError('client.cannot_write', `${path} cannot be written: there is no folder ${folder}.`, {
-    next: 'Check the path, or make the folder first.',
-  });
+  if (!isFolder(folder)) {
+    throw new CodedError('client.cannot_write', `${path} cannot be written: there is no folder ${folder}.`, {
+      next: 'Check the path, or make the folder first.',
+    });
+  }
+  if (isFolder(path)) throw cannotWrite(path, 'EISDIR');
+  checkAccess(folder, path);
+}
+
+/**
+ * Refuses a home in which nothing could be kept, before there is anything to keep. One that is not there yet is not made.
+ * @throws CodedError `client.cannot_write`
+ */
+export function checkWritableHome(folder: string): void {
+  let present = folder;
+  while (!existsSync(present)) present = dirname(present);
+  if (!isFolder(present)) throw cannotWrite(folder, 'ENOTDIR');
+  checkAccess(present, folder);
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch (error) {
+    // Below a file; anything else, such as a folder that may not be entered, is no answer.
+    if (errnoOf(error) === 'ENOTDIR') return false;
+    throw cannotWrite(path, error);
+  }
+}
+
+function checkAccess(folder: string, path: string): void {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
 }
 
 function removeDraft(draft: string): void {
@@ -185,9 +221,13 @@ const causes: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of its path is not a folder',
 };
 
-/** A CodedError for a failed file operation, with the cause in words. */
+function cannotWrite(path: string, error: unknown): CodedError {
+  return fileFault('client.cannot_write', 'written', path, error);
+}
+
+/** A CodedError for a failed file operation, with the cause in words. @param error of the system, or its errno alone. */
 export function fileFault(code: `client.${string}`, done: string, path: string, error: unknown): CodedError {
-  const errno = errnoOf(error) ?? 'unknown error';
+  const errno = typeof error === 'string' ? error : (errnoOf(error) ?? 'unknown error');
   return new CodedError(code, `${path} cannot be ${done}: ${causes[errno] ?? errno}.`, {
     next: 'Check the path, its owner and its permissions, then try again.',
     cause: error,

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CertificateNote } from '../../../src/doors/client/index.ts';
 import {
+  checkWritable,
+  checkWritableHome,
   homeFiles,
   isRenewLocked,
   loadNote,
@@ -76,6 +78,36 @@ describe('files of the home', () => {
     expect(() => writeByRename(join(folder, 'plain', 'x'), '', systemRandom)).toThrow(
       expect.objectContaining({ code: 'client.cannot_write' }),
     );
+  });
+
+  test.each([
+    ['in a folder that is not there', 'no/file', 'there is no folder'],
+    ['below a file', 'plain/x', 'there is no folder'],
+    ['far below a file', 'plain/x/y/z', 'there is no folder'],
+    ['that is a folder', 'inner', 'it is a folder'],
+  ])('a file %s is refused before anything is written', (_title, name, why) => {
+    writeFileSync(join(folder, 'plain'), '');
+    fs.mkdirSync(join(folder, 'inner'));
+    expect(() => checkWritable(join(folder, name))).toThrow(
+      expect.objectContaining({ code: 'client.cannot_write', message: expect.stringContaining(why) }),
+    );
+    expect(readdirSync(folder)).toEqual(['inner', 'plain']);
+  });
+
+  test('a file or a home where nothing may be written is refused, and a new home is not made', () => {
+    for (const check of [checkWritable, checkWritableHome]) {
+      expect(codeOfSync(() => check(join(folder, 'new')))).toBe('accepted');
+      vi.mocked(fs.accessSync).mockImplementationOnce(() => {
+        throw Object.assign(new Error('no'), { code: 'EROFS' });
+      });
+      expect(() => check(join(folder, 'new'))).toThrow(
+        expect.objectContaining({ message: expect.stringContaining('the file system is read-only') }),
+      );
+    }
+    expect(codeOfSync(() => checkWritableHome(join(folder, 'a', 'new', 'one')))).toBe('accepted');
+    writeFileSync(join(folder, 'plain'), '');
+    expect(codeOfSync(() => checkWritableHome(join(folder, 'plain', 'x')))).toBe('client.cannot_write');
+    expect(readdirSync(folder)).toEqual(['plain']);
   });
 
   test.each([0o640, 0o604, 0o660, 0o666])('a secret with mode %o is refused', (mode) => {

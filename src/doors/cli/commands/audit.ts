@@ -1,6 +1,6 @@
 import { parseSerial, printable } from '../../../kernel/index.ts';
 import type { LogEntry } from '../../client/index.ts';
-import { badAnswer, requireFolderOf, writeByRename } from '../../client/index.ts';
+import { badAnswer, checkWritable, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
@@ -117,6 +117,7 @@ export async function exportLog(options: ExportOptions, terminal: Terminal): Pro
       );
     return text;
   });
+  checkWritable(options.out);
   return withSession(terminal, async ({ client }) => {
     const sizeBytes = await withProgress(
       terminal,
@@ -136,6 +137,7 @@ export async function showCheckpoint(
   options: { readonly out?: string },
   terminal: Terminal,
 ): Promise<Result> {
+  if (options.out !== undefined) checkWritable(options.out);
   const text = await withBroker(terminal, ({ client }) =>
     withProgress(terminal, 'Asking the broker', client.checkpoint()),
   );
@@ -144,7 +146,6 @@ export async function showCheckpoint(
     throw badAnswer('the checkpoint is not one');
   const value = { origin, size, root, checkpoint: text };
   if (options.out === undefined) return { value, lines: text.trimEnd().split('\n') };
-  requireFolderOf(options.out);
   writeByRename(options.out, text, terminal.random, 0o644);
   return {
     value: { ...value, file: options.out },

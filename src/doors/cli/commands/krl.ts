@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { BrokerClient } from '../../client/index.ts';
-import { errnoOf, fileFault, readSmallFile, requireFolderOf, writeByRename } from '../../client/index.ts';
+import { checkWritable, errnoOf, fileFault, readSmallFile, writeByRename } from '../../client/index.ts';
 import { CodedError, krlNamespace } from '../../../kernel/index.ts';
 import type { ParsedKrl, PublicKey } from '../../../ssh/index.ts';
 import { fingerprint, parseKrl, parsePublicKey, verifySshsig } from '../../../ssh/index.ts';
@@ -24,6 +24,7 @@ export interface KrlOptions {
  */
 export async function getKrl(options: KrlOptions, terminal: Terminal): Promise<Result> {
   const pinned = options.listKey === undefined ? undefined : readListKey(options.listKey);
+  checkWritable(options.out);
   return withBroker(terminal, async ({ client }) => {
     const fetched = await withProgress(terminal, 'Fetching the list', fetchVerified(client, pinned));
     const { bytes, krl } = fetched;
@@ -37,7 +38,6 @@ export async function getKrl(options: KrlOptions, terminal: Terminal): Promise<R
         },
       );
     }
-    requireFolderOf(options.out);
     writeByRename(options.out, bytes, terminal.random, 0o644);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const signer = fingerprint(fetched.signer.blob);

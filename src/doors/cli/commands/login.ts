@@ -1,7 +1,13 @@
 import type { Connection, Result } from '../command.ts';
 import { openClient, withBroker } from '../command.ts';
 import type { LoginAnswer, ProofKey, SignRequest, StoredSession } from '../../client/index.ts';
-import { generateProofKey, loadSession, saveConfig, saveSession } from '../../client/index.ts';
+import {
+  checkWritableHome,
+  generateProofKey,
+  loadSession,
+  saveConfig,
+  saveSession,
+} from '../../client/index.ts';
 import { CodedError, toRfc3339 } from '../../../kernel/index.ts';
 import type { AgentOutcome } from '../agent.ts';
 import { addToAgent } from '../agent.ts';
@@ -38,6 +44,7 @@ export async function login(options: LoginOptions, terminal: Terminal): Promise<
   const request = signRequest(options);
   return withBroker(terminal, async (connection) => {
     const { settings, origin } = connection;
+    checkWritableHome(settings.files.folder);
     const before = lastSession(connection);
     const asked = await askWho(options, terminal, before);
     const proofKey = generateProofKey();

@@ -1,4 +1,4 @@
-import { readSmallFile, requireFolderOf, writeByRename } from '../../client/index.ts';
+import { checkWritable, readSmallFile, writeByRename } from '../../client/index.ts';
 import { CodedError } from '../../../kernel/index.ts';
 import { fingerprint, parsePublicKey } from '../../../ssh/index.ts';
 import { obtainCertificate } from '../certificate-files.ts';
@@ -29,6 +29,7 @@ export async function sign(keyFile: string, options: SignOptions, terminal: Term
   const key = parsePublicKey(text);
   const request = signRequest(options);
   const file = options.out ?? certificatePath(keyFile);
+  if (file !== '-') checkWritable(file);
   return withSession(terminal, async ({ client }) => {
     const obtained = await withProgress(
       terminal,
@@ -42,7 +43,6 @@ export async function sign(keyFile: string, options: SignOptions, terminal: Term
         value: { ...value, certificate: obtained.answer.certificate },
         lines: [obtained.answer.certificate],
       };
-    requireFolderOf(file);
     writeByRename(file, `${obtained.answer.certificate}\n`, terminal.random, 0o644);
     return { value, lines: [{ text: `Wrote ${file}.`, tone: 'good' }, ...described] };
   });
