@@ -46,6 +46,7 @@ async function randomList(context: BenchContext, ca: Ca): Promise<Row[]> {
   );
   const bytes = encode(ca.blob, serials);
   const theirBytes = readFileSync(file).length;
+  await mustReadBack(context, ca, bytes);
   return [
     {
       target: 14,
@@ -62,7 +63,7 @@ async function randomList(context: BenchContext, ca: Ca): Promise<Row[]> {
       good: 'at most',
       gate: 1.02,
       stretch: 1,
-      detail: `${bytes.length} against ${theirBytes} bytes; read back by ssh-keygen -Q: ${readsBack(folder, bytes)}`,
+      detail: `${bytes.length} against ${theirBytes} bytes; read back by ssh-keygen -Q, which takes no bitmap over 16,384 bits`,
     },
   ];
 }
@@ -191,11 +192,12 @@ function sshKeygen(args: readonly string[], times = 1): Contender {
   };
 }
 
-function readsBack(folder: string, krl: Buffer): 'yes' | 'NO' {
+/** A list that nobody can load is no list, however quickly it was made. @throws Error */
+async function mustReadBack({ folder }: BenchContext, ca: Ca, krl: Buffer): Promise<void> {
   parseKrl(krl);
   const file = join(folder, 'read-back.krl');
   writeFileSync(file, krl);
-  return spawnSync('ssh-keygen', ['-Q', '-f', file, join(folder, 'krl-ca.pub')]).status === 0 ? 'yes' : 'NO';
+  await sshKeygen(['-Q', '-f', file, ca.file]).run();
 }
 
 function label(count: number): string {
