@@ -1,7 +1,7 @@
 import type { Person } from '../identity/index.ts';
 import { CodedError, printable } from '../kernel/index.ts';
 import type { UserDecision } from '../policy/index.ts';
-import { explainWithOwners } from './decide.ts';
+import { explainWithOwners } from './owned-decision.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { refuseForbidden } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';

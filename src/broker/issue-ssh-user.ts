@@ -8,7 +8,7 @@ import {
 } from '../issuance/index.ts';
 import { CodedError, isCodedError, type Serial } from '../kernel/index.ts';
 import type { UserGrant } from '../policy/index.ts';
-import { decideWithOwners, refusalError } from './decide.ts';
+import { decideWithOwners, refusalError } from './owned-decision.ts';
 import { credentialFields, entryBy, stillSignedIn } from './entries.ts';
 import { lockedOut } from './open-session.ts';
 import type { Rooms, SignedIn } from './rooms.ts';

@@ -177,15 +177,19 @@ export interface StoredEntry {
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
 export interface Reads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
+  /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;
   person(personId: PersonId): Promise<PersonState | undefined>;
+  /** Everybody who was seen under that login name, whatever the case of ASCII letters. */
   personsByLogin(login: string): Promise<readonly PersonState[]>;
+  /** Who holds each name, whatever the case of ASCII letters; keyed by the names as they were asked, without those that are free. */
   principalOwners(principals: readonly string[]): Promise<ReadonlyMap<string, PersonId>>;
   revokedKey(fingerprint: string): Promise<RevokedKey | undefined>;
   /** Live credentials (not revoked, not expired at `nowMs`) that the target names. */
   liveCredentials(target: CredentialTarget, nowMs: number): Promise<readonly Credential[]>;
   /** True when the target names anything that was ever issued. */
   everIssued(target: CredentialTarget): Promise<boolean>;
+  /** Of all CAs, by serial ascending. */
   credentials(query: CredentialQuery): Promise<readonly Credential[]>;
   /** Fingerprints of the CAs of which a credential expires at or after the given second. */
   authoritiesInUse(notExpiredBeforeSeconds: bigint): Promise<readonly string[]>;
@@ -203,7 +207,9 @@ export interface Reads {
     readonly checkpoint: string;
     readonly origin: string;
   }>;
+  /** Entries with `from <= index < to`, ascending. */
   logEntries(from: bigint, to: bigint): AsyncIterable<StoredEntry>;
+  /** What matches every field of the query, newest first. Everything committed before the call is searched. */
   searchLog(query: LogQuery): Promise<readonly StoredEntry[]>;
 }
 

@@ -1,152 +1,186 @@
 import type { SQLInputValue } from 'node:sqlite';
-import type { Change, Credential, Guard, SerialBlock } from '../../broker/index.ts';
+import type { Change, Guard, Publication, SerialBlock } from '../../broker/index.ts';
 import { CodedError } from '../../kernel/index.ts';
 import type { Statements } from './statements.ts';
 
 /** Writes the rows of one change, in the order of its fields, within the transaction that is open. */
 export type ApplyChange = (change: Change) => void;
 
+interface Writing {
+  readonly statement: Statements;
+  /** @returns how many rows it touched. */
+  readonly run: (sql: string, ...values: SQLInputValue[]) => number;
+}
+
 /** @throws CodedError `store.conflict` from the returned function when a guard or a claim fails: nothing may be committed then. */
 export function createApplyChange(statement: Statements): ApplyChange {
-  const run = (sql: string, ...values: SQLInputValue[]): number | bigint =>
-    statement(sql).run(...values).changes;
-
-  const bumpEpoch = (personId: string): void => {
-    run('UPDATE person SET epoch = epoch + 1 WHERE person_id = ?', personId);
+  const writing: Writing = {
+    statement,
+    run: (sql, ...values) => Number(statement(sql).run(...values).changes),
   };
-  const countRevocation = (): void => {
-    run('UPDATE revocation_count SET acts = acts + 1');
-  };
-
   return (change) => {
     if (change.guard !== undefined) checkGuard(statement, change.guard);
-    const { seenPerson: seen, newSession: session, lock, claim, revoke, publication } = change;
-    if (seen !== undefined) {
-      run(
-        `INSERT INTO person (person_id, directory, login, first_seen_ms) VALUES (?, ?, ?, ?)
-         ON CONFLICT (person_id) DO UPDATE SET login = excluded.login WHERE login <> excluded.login`,
-        seen.personId,
-        seen.directory,
-        seen.login,
-        seen.atMs,
-      );
-    }
-    for (const row of change.throttle ?? []) {
-      run(
-        'INSERT INTO throttle VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state, forget_ms = excluded.forget_ms',
-        row.key,
-        JSON.stringify(row),
-        row.forgetMs,
-      );
-    }
-    if (session !== undefined) {
-      run('DELETE FROM session WHERE expires_ms <= ?', session.createdMs);
-      run('DELETE FROM throttle WHERE forget_ms <= ?', session.createdMs);
-      run(
-        'INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-        session.tokenHash,
-        session.id,
-        session.personId,
-        session.login,
-        session.directory,
-        session.keyThumbprint,
-        session.createdMs,
-        session.expiresMs,
-      );
-    }
-    if (change.endSession !== undefined) run('DELETE FROM session WHERE token_hash = ?', change.endSession);
-    for (const personId of change.expel?.people ?? []) {
+    applyPeople(writing, change);
+    applyCredential(writing, change);
+    applyRevocation(writing, change);
+    if (change.publication !== undefined) applyPublication(writing, change.publication);
+    applySerials(writing, change);
+  };
+}
+
+function applyPeople({ run }: Writing, change: Change): void {
+  const { seenPerson: seen, newSession: session, expel, lock } = change;
+  const bumpEpoch = (personId: string): number =>
+    run('UPDATE person SET epoch = epoch + 1 WHERE person_id = ?', personId);
+  if (seen !== undefined) {
+    run(
+      `INSERT INTO person (person_id, directory, login, first_seen_ms) VALUES (?, ?, ?, ?)
+       ON CONFLICT (person_id) DO UPDATE SET login = excluded.login WHERE login <> excluded.login`,
+      seen.personId,
+      seen.directory,
+      seen.login,
+      seen.atMs,
+    );
+  }
+  for (const row of change.throttle ?? []) {
+    run(
+      'INSERT INTO throttle VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state, forget_ms = excluded.forget_ms',
+      row.key,
+      JSON.stringify(row),
+      row.forgetMs,
+    );
+  }
+  if (session !== undefined) {
+    run('DELETE FROM session WHERE expires_ms <= ?', session.createdMs);
+    run('DELETE FROM throttle WHERE forget_ms <= ?', session.createdMs);
+    run(
+      'INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      session.tokenHash,
+      session.id,
+      session.personId,
+      session.login,
+      session.directory,
+      session.keyThumbprint,
+      session.createdMs,
+      session.expiresMs,
+    );
+  }
+  if (change.endSession !== undefined) run('DELETE FROM session WHERE token_hash = ?', change.endSession);
+  if (expel !== undefined) {
+    for (const personId of expel.people) {
       run('DELETE FROM session WHERE person_id = ?', personId);
-      run('UPDATE person SET expelled_ms = ? WHERE person_id = ?', change.expel?.atMs ?? 0, personId);
+      run('UPDATE person SET expelled_ms = ? WHERE person_id = ?', expel.atMs, personId);
       bumpEpoch(personId);
     }
-    if (lock !== undefined) {
+  }
+  if (lock !== undefined) {
+    run(
+      'UPDATE person SET locked_ms = ?, lock_reason = ? WHERE person_id = ?',
+      lock.atMs,
+      lock.reason,
+      lock.personId,
+    );
+    bumpEpoch(lock.personId);
+  }
+  if (change.unlock !== undefined)
+    run('UPDATE person SET locked_ms = NULL, lock_reason = NULL WHERE person_id = ?', change.unlock);
+  if (change.voidDecisions === true) run('UPDATE person SET epoch = epoch + 1');
+}
+
+function applyCredential({ statement, run }: Writing, { credential, claim, releasePrincipal }: Change): void {
+  if (credential !== undefined) {
+    run(
+      `INSERT INTO credential (ca_id, serial, key_id, person_id, login, profile, key_type, key_fp, principals, valid_after, valid_before, issued_ms)
+       VALUES ((SELECT id FROM ca WHERE fingerprint = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      credential.caFingerprint,
+      credential.serial,
+      credential.keyId,
+      credential.personId,
+      credential.login,
+      credential.profile,
+      credential.keyType,
+      credential.keyFingerprint,
+      JSON.stringify(credential.principals),
+      credential.validAfter,
+      credential.validBefore,
+      credential.issuedMs,
+    );
+  }
+  if (claim !== undefined) {
+    const { personId, atMs } = claim;
+    for (const name of claim.principals) {
+      const owner = statement('SELECT person_id FROM principal WHERE name = ?').get(name)?.['person_id'];
+      if (owner === undefined) run('INSERT INTO principal VALUES (?, ?, ?)', name, personId, atMs);
+      else if (owner !== personId) throw conflict(`The principal ${name} came to belong to somebody else.`);
+    }
+  }
+  if (releasePrincipal !== undefined) run('DELETE FROM principal WHERE name = ?', releasePrincipal);
+}
+
+function applyRevocation({ run }: Writing, { revoke, revokeKey, revokeKeyIds }: Change): void {
+  if (revoke !== undefined) {
+    const { credentials, atMs, reason } = revoke;
+    for (const { caFingerprint, serial } of credentials) {
       run(
-        'UPDATE person SET locked_ms = ?, lock_reason = ? WHERE person_id = ?',
-        lock.atMs,
-        lock.reason,
-        lock.personId,
-      );
-      bumpEpoch(lock.personId);
-    }
-    if (change.unlock !== undefined) {
-      run('UPDATE person SET locked_ms = NULL, lock_reason = NULL WHERE person_id = ?', change.unlock);
-    }
-    if (change.voidDecisions === true) run('UPDATE person SET epoch = epoch + 1');
-    if (change.credential !== undefined) insertCredential(run, change.credential);
-    if (claim !== undefined) {
-      for (const name of claim.principals) {
-        const owner = statement('SELECT person_id FROM principal WHERE name = ?').get(name)?.['person_id'];
-        if (owner === undefined)
-          run('INSERT INTO principal VALUES (?, ?, ?)', name, claim.personId, claim.atMs);
-        else if (owner !== claim.personId)
-          throw conflict(`The principal ${name} came to belong to somebody else.`);
-      }
-    }
-    if (change.releasePrincipal !== undefined)
-      run('DELETE FROM principal WHERE name = ?', change.releasePrincipal);
-    if (revoke !== undefined) {
-      for (const { caFingerprint, serial } of revoke.credentials) {
-        run(
-          `UPDATE credential SET revoked_ms = ?, revoked_reason = ?
-           WHERE ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND serial = ? AND revoked_ms IS NULL`,
-          revoke.atMs,
-          revoke.reason,
-          caFingerprint,
-          serial,
-        );
-      }
-    }
-    if (change.revokeKey !== undefined) {
-      const { fingerprint, revokedMs, reason } = change.revokeKey;
-      run(
-        'INSERT INTO revoked_key VALUES (?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING',
-        fingerprint,
-        revokedMs,
+        `UPDATE credential SET revoked_ms = ?, revoked_reason = ?
+         WHERE ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND serial = ? AND revoked_ms IS NULL`,
+        atMs,
         reason,
-      );
-    }
-    for (const { caFingerprint, keyId, validBefore } of change.revokeKeyIds ?? []) {
-      run(
-        `INSERT INTO revoked_key_id VALUES (?, ?, ?)
-         ON CONFLICT (ca_fp, key_id) DO UPDATE SET valid_before = max(valid_before, excluded.valid_before)`,
         caFingerprint,
-        keyId,
-        validBefore,
+        serial,
       );
     }
-    if (revoke !== undefined || change.revokeKey !== undefined || change.revokeKeyIds !== undefined)
-      countRevocation();
-    if (publication !== undefined) {
-      const { kind, version, publishedMs, bytes, signature, sha256, revocations } = publication;
-      const written = run(
-        `INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
-         version = excluded.version, published_ms = excluded.published_ms, bytes = excluded.bytes,
-         signature = excluded.signature, sha256 = excluded.sha256, revocations = excluded.revocations
-         WHERE excluded.version > publication.version`,
-        kind,
-        version,
-        publishedMs,
-        bytes,
-        signature,
-        sha256,
-        revocations,
-      );
-      if (written === 0 || written === 0n)
-        throw conflict(`A list as new as version ${version} is out already.`);
-    }
-    for (const block of change.returnedSerials ?? []) {
-      const returned = run(
-        'UPDATE ca SET next_serial = ? WHERE fingerprint = ? AND next_serial = ?',
-        block.first,
-        block.caFingerprint,
-        block.last + 1n,
-      );
-      if (returned === 1n || returned === 1) settle(statement, block);
-    }
-    if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
-    for (const block of change.settledSerials ?? []) settle(statement, block);
-  };
+  }
+  if (revokeKey !== undefined) {
+    run(
+      'INSERT INTO revoked_key VALUES (?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING',
+      revokeKey.fingerprint,
+      revokeKey.revokedMs,
+      revokeKey.reason,
+    );
+  }
+  for (const { caFingerprint, keyId, validBefore } of revokeKeyIds ?? []) {
+    run(
+      `INSERT INTO revoked_key_id VALUES (?, ?, ?)
+       ON CONFLICT (ca_fp, key_id) DO UPDATE SET valid_before = max(valid_before, excluded.valid_before)`,
+      caFingerprint,
+      keyId,
+      validBefore,
+    );
+  }
+  if (revoke !== undefined || revokeKey !== undefined || revokeKeyIds !== undefined)
+    run('UPDATE revocation_count SET acts = acts + 1');
+}
+
+function applyPublication({ run }: Writing, publication: Publication): void {
+  const written = run(
+    `INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET
+     version = excluded.version, published_ms = excluded.published_ms, bytes = excluded.bytes,
+     signature = excluded.signature, sha256 = excluded.sha256, revocations = excluded.revocations
+     WHERE excluded.version > publication.version`,
+    publication.kind,
+    publication.version,
+    publication.publishedMs,
+    publication.bytes,
+    publication.signature,
+    publication.sha256,
+    publication.revocations,
+  );
+  if (written === 0) throw conflict(`A list as new as version ${publication.version} is out already.`);
+}
+
+function applySerials({ statement, run }: Writing, change: Change): void {
+  for (const block of change.returnedSerials ?? []) {
+    const returned = run(
+      'UPDATE ca SET next_serial = ? WHERE fingerprint = ? AND next_serial = ?',
+      block.first,
+      block.caFingerprint,
+      block.last + 1n,
+    );
+    if (returned === 1) settle(statement, block);
+  }
+  if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
+  for (const block of change.settledSerials ?? []) settle(statement, block);
 }
 
 /** Takes first..last out of the blocks that are reserved; what is left of a block on either side stays. */
@@ -161,28 +195,6 @@ function settle(statement: Statements, { caFingerprint, first, last }: SerialBlo
     if (block.first < first) insert.run(block.ca_id, block.first, first - 1n);
     if (last < block.last) insert.run(block.ca_id, last + 1n, block.last);
   }
-}
-
-function insertCredential(
-  run: (sql: string, ...values: SQLInputValue[]) => unknown,
-  credential: Credential,
-): void {
-  run(
-    `INSERT INTO credential (ca_id, serial, key_id, person_id, login, profile, key_type, key_fp, principals, valid_after, valid_before, issued_ms)
-     VALUES ((SELECT id FROM ca WHERE fingerprint = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    credential.caFingerprint,
-    credential.serial,
-    credential.keyId,
-    credential.personId,
-    credential.login,
-    credential.profile,
-    credential.keyType,
-    credential.keyFingerprint,
-    JSON.stringify(credential.principals),
-    credential.validAfter,
-    credential.validBefore,
-    credential.issuedMs,
-  );
 }
 
 /** All that a guard asks, in one look. */
