@@ -5,7 +5,7 @@ import type { RandomBytes } from '../kernel/index.ts';
 import { publicKeyFromKeyObject, publicKeyToKeyObject } from './key-object.ts';
 import { parseKeyFields, parsePublicKeyBlob } from './public-key.ts';
 import type { KeyFields, PublicKey } from './public-key.ts';
-import { SshReader, SshWriter } from './wire.ts';
+import { encodeArmour, SshReader, SshWriter } from './wire.ts';
 
 const magic = Buffer.from('openssh-key-v1\0');
 const armour =
@@ -28,8 +28,7 @@ export function formatOpensshPrivateKey(privateKey: KeyObject, comment: string, 
   for (let pad = 1; section.length % 8 !== 0; pad += 1) section.byte(pad);
   const file = new SshWriter(2048).raw(magic);
   file.string('none').string('none').string('').uint32(1).string(publicKey.blob).string(section.finish());
-  const base64 = file.finish().toString('base64').replaceAll(/.{70}/g, '$&\n').trimEnd();
-  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${base64}\n-----END OPENSSH PRIVATE KEY-----\n`;
+  return encodeArmour('OPENSSH PRIVATE KEY', file.finish());
 }
 
 /** @throws CodedError `ssh.not_a_private_key`, and as `publicKeyFromKeyObject` */

@@ -1,5 +1,5 @@
-import { createHash, verify } from 'node:crypto';
-import { CodedError } from '../kernel/index.ts';
+import { verify } from 'node:crypto';
+import { CodedError, sha256 } from '../kernel/index.ts';
 import { publicKeyToKeyObject } from './key-object.ts';
 import { findKeyType } from './key-types.ts';
 import type { Curve } from './key-types.ts';
@@ -146,11 +146,10 @@ export function verifySignature(key: PublicKey, signature: SignatureFields, mess
 }
 
 function securityKeyMessage(key: PublicKey, signature: SignatureFields, message: Uint8Array): Buffer {
-  const hash = (bytes: Uint8Array | string): Buffer => createHash('sha256').update(bytes).digest();
   return new SshWriter(128)
-    .raw(hash(key.application ?? ''))
+    .raw(sha256(key.application ?? ''))
     .byte(signature.flags ?? 0)
     .uint32(signature.counter ?? 0)
-    .raw(hash(message))
+    .raw(sha256(message))
     .finish();
 }

@@ -4,7 +4,7 @@ import { parsePublicKeyBlob } from './public-key.ts';
 import type { PublicKey } from './public-key.ts';
 import { maxSignatureBytes, parseSignature, verifySignature } from './signature.ts';
 import type { SignatureFields } from './signature.ts';
-import { SshReader, SshWriter } from './wire.ts';
+import { encodeArmour, SshReader, SshWriter } from './wire.ts';
 
 export type SshsigHash = 'sha256' | 'sha512';
 
@@ -56,8 +56,7 @@ export function encodeSshsig(
 ): string {
   const writer = new SshWriter(1024).raw(magic).uint32(version).string(publicKey.blob);
   writer.string(namespace).string('').string(hash).string(signatureBlob);
-  const base64 = writer.finish().toString('base64').replaceAll(/.{70}/g, '$&\n').trimEnd();
-  return `-----BEGIN SSH SIGNATURE-----\n${base64}\n-----END SSH SIGNATURE-----\n`;
+  return encodeArmour('SSH SIGNATURE', writer.finish());
 }
 
 /**

@@ -193,3 +193,9 @@ export class SshWriter {
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** The armour of OpenSSH's private keys and signatures: base64 in lines of 70 characters between two marks. @see sshkey.c, sshsig.c */
+export function encodeArmour(what: string, content: Buffer): string {
+  const base64 = content.toString('base64').replaceAll(/.{70}/g, '$&\n').trimEnd();
+  return `-----BEGIN ${what}-----\n${base64}\n-----END ${what}-----\n`;
+}

@@ -1,6 +1,5 @@
 import { createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
-import { CodedError, printable, sha256, type RandomBytes } from '../kernel/index.ts';
+import { CodedError, parseAddress, printable, sha256, type RandomBytes } from '../kernel/index.ts';
 import {
   bitString,
   boolean,
@@ -102,27 +101,17 @@ function commonNameOf(certificate: X509Certificate): string {
   return /^CN=(.+)$/m.exec(certificate.subject)?.[1] ?? '';
 }
 
+/** RFC 5280 section 4.2.1.6: an address as 4 or 16 octets, or a DNS name. */
 function generalName(name: string): Buffer {
-  switch (isIP(name)) {
-    case 4:
-      return der(0x87, Buffer.from(name.split('.').map(Number)));
-    case 6:
-      // A zone (`fe80::1%eth0`) means something on one machine only.
-      if (name.includes('%')) throw badName(name);
-      return der(0x87, ipv6Octets(name));
-    default:
-      if (
-        // What ends in a number is an address that was mistyped, not a name (RFC 3696 section 2).
-        /(^|\.)\d+$/.test(name) ||
-        !/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(
-          name,
-        )
-      ) {
-        throw badName(name);
-      }
-      return der(0x82, Buffer.from(name.toLowerCase(), 'latin1'));
-  }
+  const address = parseAddress(name);
+  if (address !== undefined)
+    return der(0x87, Buffer.from(address.value.toString(16).padStart(address.bits / 4, '0'), 'hex'));
+  // What ends in a number is an address that was mistyped, not a name (RFC 3696 section 2).
+  if (/(^|\.)\d+$/.test(name) || !dnsName.test(name)) throw badName(name);
+  return der(0x82, Buffer.from(name.toLowerCase(), 'latin1'));
 }
+
+const dnsName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
 function badName(name: string): CodedError {
   return new CodedError(
@@ -132,13 +121,4 @@ function badName(name: string): CodedError {
       next: 'Give names such as broker.example.com, or addresses, without port and without wildcard.',
     },
   );
-}
-
-function ipv6Octets(address: string): Buffer {
-  // The URL parser writes any IPv6 text in its one short form.
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-  const [left, right] = [groups(head), groups(tail ?? '')];
-  const middle = Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return Buffer.from([...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
