@@ -316,7 +316,7 @@ describeWithPeers(['slapd', 'ldapsearch', 'openssl'], 'an LDAP directory on a re
 
     it('takes a service account that sees nothing for an outage, not for everybody leaving', async () => {
       const { id } = accepted(await corp.authenticate('alice', 'pw-alice'));
-      const blind = open({ service: { dn: `cn=blind,${suffix}`, password: 'blindpw' } });
+      const blind = open({ service: { dn: `cn=blind,${suffix}`, password: 'canary-blind-8Fk3Pz' } });
       await expect(blind.recheck(id)).rejects.toMatchObject({ code: 'identity.directory_unavailable' });
       await expect(blind.authenticate('alice', 'pw-alice')).rejects.toMatchObject({
         code: 'identity.directory_unavailable',

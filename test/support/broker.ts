@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -14,6 +14,7 @@ import { startBroker, type RunningBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
 import { copyOfInit } from './broker-template.ts';
 import { freePort } from './free-port.ts';
+import { handOut, hear, refuseLeaks } from './handed-out.ts';
 
 export { freePort };
 
@@ -44,6 +45,7 @@ export interface BrokerFolder {
   readonly userCaFile: string;
   readonly url: string;
   readonly port: number;
+  /** @throws Error when a secret that the helpers handed out stands in a file of the folder, or in what was printed or logged */
   remove(): void;
 }
 
@@ -71,6 +73,7 @@ export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promi
   await copyOfInit(folder);
   const peopleFile = join(folder, 'people.json');
   for (const person of options.people ?? [boss, alice, bob, auditor]) {
+    handOut(`password of ${person.login}`, person.password);
     await addPerson(peopleFile, person, { random: systemRandom, cost });
   }
   const port = await freePort();
@@ -81,6 +84,7 @@ export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promi
   if (options.policy !== undefined) writeFileSync(policyFile, options.policy);
   for (const [path, content] of Object.entries(options.files ?? {}))
     writeFileSync(join(folder, path), content, { mode: 0o600 });
+  handOutFiles(folder);
   return {
     folder,
     configFile,
@@ -91,8 +95,20 @@ export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promi
     userCaFile: join(folder, 'ssh-user-ca.pub'),
     url: `https://127.0.0.1:${port}`,
     port,
-    remove: () => rmSync(parent, { recursive: true, force: true }),
+    remove() {
+      try {
+        if (existsSync(folder)) refuseLeaks(folder);
+      } finally {
+        rmSync(parent, { recursive: true, force: true });
+      }
+    },
   };
+}
+
+/** The passphrase of the keys and the passwords of service accounts, each with the file that is there to hold it. */
+function handOutFiles(folder: string): void {
+  for (const name of readdirSync(join(folder, 'secrets')))
+    handOut(name, readFileSync(join(folder, 'secrets', name), 'utf8').trim(), [join('secrets', name)]);
 }
 
 /** Whom a test lets try, in the built-in directory or any other. */
@@ -131,6 +147,7 @@ export async function startTestBroker(
     version: 'test',
     clock: options.clock ?? systemClock,
   });
+  hear('log of the broker', () => lines.join(''));
   const clients: BrokerClient[] = [];
   const client = (session?: { token: string; proofKey: ProofKey }): BrokerClient => {
     const created = clientOf(made, options.clock ?? systemClock, session);
@@ -150,19 +167,24 @@ export async function startTestBroker(
     },
     async stop() {
       for (const open of clients) open.close();
-      await running.stop();
-      made.remove();
+      try {
+        // Now, while the write-ahead log is there; `remove` looks at what the end has written.
+        refuseLeaks(made.folder);
+      } finally {
+        await running.stop();
+        made.remove();
+      }
     },
   };
 }
 
-/** The product's own client, as the CLI uses it. */
+/** The product's own client, as the CLI uses it; the secrets of its logins are looked for from then on. */
 export function clientOf(
   broker: Pick<BrokerFolder, 'url' | 'caFile'>,
   clock: Clock = systemClock,
   session?: { readonly token: string; readonly proofKey: ProofKey },
 ): BrokerClient {
-  return createBrokerClient({
+  const client = createBrokerClient({
     origin: broker.url,
     ca: readFileSync(broker.caFile, 'utf8'),
     clock,
@@ -170,4 +192,15 @@ export function clientOf(
     userAgent: 'sallyport-test',
     ...(session === undefined ? {} : { session }),
   });
+  return {
+    ...client,
+    async login(asked, proofKey) {
+      handOut(`password of ${asked.login}`, asked.password);
+      const answer = await client.login(asked, proofKey);
+      handOut(`token of ${asked.login}`, answer.token);
+      const { d = '' } = proofKey.privateKey.export({ format: 'jwk' });
+      handOut(`proof key of ${asked.login}`, Buffer.from(d, 'base64url'));
+      return answer;
+    },
+  };
 }

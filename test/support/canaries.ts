@@ -40,7 +40,7 @@ export function leaksIn(places: Places, canaries: readonly Canary[]): string[] {
 }
 
 /** Plain, as UTF-16, in hexadecimal, and in base64 wherever in a longer text it may begin. */
-function spellingsOf(secret: string | Buffer): Buffer[] {
+export function spellingsOf(secret: string | Buffer): Buffer[] {
   const bytes = Buffer.from(secret);
   const hex = bytes.toString('hex');
   const base64 = [0, 1, 2].flatMap((before) => {
@@ -49,9 +49,10 @@ function spellingsOf(secret: string | Buffer): Buffer[] {
     const own = text.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
     return [own, own.replaceAll('+', '-').replaceAll('/', '_')];
   });
-  return [
+  const spellings = [
     bytes,
     ...(typeof secret === 'string' ? [Buffer.from(secret, 'utf16le')] : []),
     ...[hex, hex.toUpperCase(), ...base64].map((text) => Buffer.from(text, 'latin1')),
   ];
+  return [...new Map(spellings.map((spelt) => [spelt.toString('latin1'), spelt])).values()];
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { OperatorCommands, Terminal } from '../../src/doors/cli/index.ts';
 import { runProgram } from '../../src/doors/cli/index.ts';
 import { systemClock, systemRandom } from '../../src/kernel/index.ts';
+import { handOutCommand, hear } from './handed-out.ts';
 
 export const cliPath = fileURLToPath(new URL('../../bin/sallyport', import.meta.url));
 
@@ -65,11 +66,14 @@ export async function runCli(args: readonly string[], options: RunOptions): Prom
     self: [process.execPath, cliPath],
     userName: 'tester',
   };
+  const told = handOutCommand(args, options.env, options.stdin ?? '');
   const exitCode = await runProgram(args, {
     terminal,
     loadOperator: () =>
       operator === undefined ? Promise.reject(new Error('no operator here')) : Promise.resolve(operator),
   });
+  told.ended();
+  hear(`output of ${args.slice(0, 2).join(' ')}`, () => out.text() + err.text());
   return { exitCode, stdout: out.text(), stderr: err.text() };
 }
 

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { handOut } from './handed-out.ts';
 import { findPeer } from './peers.ts';
 import { makeTls, run, untilListening } from './slapd.ts';
 
@@ -73,6 +74,9 @@ export async function startSamba(seed: SambaSeed): Promise<Samba> {
   if (!existsSync(template)) await makeTemplate(template, seed);
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-samba-'));
   run('tar', ['-xzf', template, '-C', folder]);
+  const service = { dn: `svc@${domain}`, password: 'Pw-svc-12345' };
+  handOut('password of svc', service.password);
+  handOut('password of administrator', administratorPassword);
   const address = ownAddress();
   makeTls(join(folder, 'stranger'), `IP:${address}`);
   const child = await launch(folder, address).catch((error: unknown) => {
@@ -88,7 +92,7 @@ export async function startSamba(seed: SambaSeed): Promise<Samba> {
     domain,
     netbiosName: 'ADTEST',
     baseDn,
-    service: { dn: `svc@${domain}`, password: 'Pw-svc-12345' },
+    service,
     modify: (ldif) => modify(folder, address, ldif),
     close: async () => {
       await end(child);

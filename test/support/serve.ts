@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { generateProofKey, type BrokerClient, type ProofKey } from '../../src/doors/client/index.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import { clientOf, type BrokerFolder, type TestPerson } from './broker.ts';
+import { handOutCommand, hear } from './handed-out.ts';
 
 const cli = join(import.meta.dirname, '..', '..', 'bin', 'sallyport');
 
@@ -47,12 +48,14 @@ export async function serve(configFile: string, env: Env = {}): Promise<Served> 
 
 /** The command line as a process of its own, `input` on standard input. */
 export function runSallyport(args: readonly string[], env: Env = {}, input = ''): Spoken {
+  const told = handOutCommand(args, { ...process.env, ...env }, input);
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
   // It may end without having read: that is its own business.
   child.stdin.on('error', () => undefined).end(input);
+  child.once('close', () => told.ended());
   return listenTo(child);
 }
 
@@ -77,6 +80,7 @@ export function listenTo(child: ChildProcess): Spoken {
       text.both += chunk;
     });
   }
+  hear(`output of ${basename(child.spawnfile)} ${child.pid}`, () => text.both);
   const closed = once(child, 'close');
   return {
     process: child,

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
+import { handOut } from './handed-out.ts';
 import { findPeer } from './peers.ts';
 
 /** A real OpenLDAP server on loopback with TLS, ppolicy and memberOf, in a folder of its own. */
@@ -104,7 +105,9 @@ export async function startSlapd(ldif: string): Promise<Slapd> {
   run(slapadd, ['-F', at('slapd.d'), '-n1', '-w', '-l', at('data.ldif')]);
 
   let child: ChildProcess | undefined;
-  const root = { dn: `cn=admin,${suffix}`, password: 'adminpw' };
+  const service = { dn: `cn=svc,${suffix}`, password: 'canary-svc-4Tn7Xq' };
+  const root = { dn: `cn=admin,${suffix}`, password: 'canary-root-6Wd2Jq' };
+  for (const { dn, password } of [service, root]) handOut(`password of ${dn}`, password);
   const start = async (): Promise<void> => {
     const urls = `ldap://127.0.0.1:${port} ldaps://127.0.0.1:${tlsPort}`;
     child = spawn(slapd, ['-h', urls, '-F', at('slapd.d'), '-d', '0'], { stdio: 'ignore' });
@@ -124,7 +127,7 @@ export async function startSlapd(ldif: string): Promise<Slapd> {
     caPem: readFileSync(at('tls/ca.crt'), 'utf8'),
     strangerCaPem: readFileSync(at('stranger/ca.crt'), 'utf8'),
     suffix,
-    service: { dn: `cn=svc,${suffix}`, password: 'canary-svc-4Tn7Xq' },
+    service,
     root,
     modify: (changes) => {
       run(
@@ -163,7 +166,7 @@ dn: cn=blind,${suffix}
 objectClass: organizationalRole
 objectClass: simpleSecurityObject
 cn: blind
-userPassword: blindpw
+userPassword: canary-blind-8Fk3Pz
 
 dn: ou=policies,${suffix}
 objectClass: organizationalUnit
@@ -225,7 +228,7 @@ olcDbMaxSize: 1073741824
 olcDbNoSync: TRUE
 olcSuffix: ${suffix}
 olcRootDN: cn=admin,${suffix}
-olcRootPW: adminpw
+olcRootPW: canary-root-6Wd2Jq
 olcDbIndex: objectClass,entryUUID eq
 olcDbIndex: uid,cn,mail,member,uniqueMember,memberUid eq
 olcAccess: to attrs=userPassword by self write by anonymous auth by * none
