@@ -186,7 +186,7 @@ it(`of ${rounds} generated requests, the granted are signed once, the refused ne
     const event = happenings[round];
     if (event === undefined) break;
     const asker = event.isOwner ? ownerAmong(drawnAsker) : drawnAsker;
-    const { key: wanted, extensions: _, ...rest } = drawn;
+    const { key: wanted, ...rest } = drawn;
     const subject = subjectOf(wanted.type, wanted.bits, event.nth);
     const asked = { ...rest, key: subject.key ?? wanted };
     const decide = (): UserDecision | undefined =>
@@ -208,8 +208,8 @@ it(`of ${rounds} generated requests, the granted are signed once, the refused ne
     };
     const before = (await store.logHead()).size;
     const reserved = await store.abandonedSerials();
-    const { profile, principals, ttlSeconds, reason } = asked;
-    const request = { publicKey: subject.text, profile, principals, ttlSeconds, reason };
+    const { key: _, sourceAddress: __, atMs: ___, ...words } = asked;
+    const request = { publicKey: subject.text, ...words };
     let issued: IssuedSshUser | undefined;
     const code = await codeOf(async () => {
       issued = await issueSshUser({ ...rooms, policy: () => policy }, request, caller);
@@ -251,6 +251,7 @@ it(`of ${rounds} generated requests, the granted are signed once, the refused ne
     'expel',
     'identity.locked_out',
     'policy.bad_principal',
+    'policy.extension_not_granted',
     'policy.key_too_small',
     'policy.key_type',
     'policy.no_principals',
