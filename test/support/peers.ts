@@ -7,12 +7,15 @@ const debianPackage = {
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
   'ssh-agent': 'openssh-client',
+  scp: 'openssh-client',
   sshd: 'openssh-server',
   slapd: 'slapd',
   ldapsearch: 'ldap-utils',
   samba: 'samba-ad-dc',
   openssl: 'openssl',
   script: 'bsdutils',
+  git: 'git',
+  rsync: 'rsync',
 } as const;
 export type Peer = keyof typeof debianPackage;
 
