@@ -128,7 +128,7 @@ describe('/metrics after a history', () => {
     expect(await seriesOf('sallyport_directory_seconds', 'sallyport_directory_seconds_count')).toEqual({
       '{directory="builtin",operation="authenticate",outcome="accepted"}': 3,
       '{directory="builtin",operation="authenticate",outcome="refused"}': 1,
-      '{directory="builtin",operation="find",outcome="found"}': 1,
+      '{directory="builtin",operation="find",outcome="found"}': 3,
     });
     expect(await seriesOf('sallyport_directory_up')).toEqual({ '{directory="builtin"}': 1 });
   });
