@@ -28,16 +28,8 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
-  app.set('case sensitive routing', true);
-  app.set('strict routing', true);
   app.use(frame(options));
-  const all = allRoutes(options);
-  for (const definition of all) app[definition.method](definition.path, handler(definition, options));
-  for (const path of new Set(all.map((definition) => definition.path))) {
-    const methods = all.filter((definition) => definition.path === path).map(({ method }) => method);
-    app.all(path, methodNotAllowed(methods));
-  }
-  app.use(notFound);
+  app.use(dispatch(options));
   app.use(errorHandler(options));
   return app;
 }
@@ -117,8 +109,25 @@ export function allRoutes(
   return all;
 }
 
-function handler(definition: Route, options: AppOptions): RequestHandler {
+/** Every path stands in the table letter by letter: one look-up finds it, and nothing else is near enough. */
+function dispatch(options: AppOptions): RequestHandler {
+  const byPath = new Map<string, Map<string, Route>>();
+  for (const definition of allRoutes(options)) {
+    const byMethod = byPath.get(definition.path) ?? new Map<string, Route>();
+    byPath.set(definition.path, byMethod.set(definition.method.toUpperCase(), definition));
+    // RFC 9110 section 9.3.2: what answers GET answers HEAD; node leaves out the body.
+    if (definition.method === 'get') byMethod.set('HEAD', definition);
+  }
   return async (request, response) => {
+    const byMethod = byPath.get(request.path);
+    if (byMethod === undefined) throw notFound();
+    const definition = byMethod.get(request.method);
+    if (definition === undefined) {
+      // RFC 9110 section 15.5.6: a 405 says what the path takes.
+      const allowed = [...byMethod.keys()].join(', ');
+      response.setHeader('Allow', allowed);
+      throw methodNotAllowed(allowed);
+    }
     response.locals['route'] = definition.path;
     const caller = callerOf(request, String(response.getHeader('X-Request-Id')));
     const answer = await answerTo(definition, options, { request, caller });
@@ -245,22 +254,17 @@ async function sendBytes(response: Response, request: Request, answer: BytesAnsw
   await pipeline(answer.bytes, response);
 }
 
-function methodNotAllowed(methods: readonly Route['method'][]): RequestHandler {
-  const allowed = methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
-  return (_request, response, next) => {
-    // RFC 9110 section 15.5.6: a 405 says what the path takes.
-    response.setHeader('Allow', allowed.join(', '));
-    next(
-      new CodedError('http.method_not_allowed', 'This path does not take this method.', {
-        next: `It takes ${allowed.join(', ')}; see /v1/openapi.json.`,
-      }),
-    );
-  };
+function methodNotAllowed(allowed: string): CodedError {
+  return new CodedError('http.method_not_allowed', 'This path does not take this method.', {
+    next: `It takes ${allowed}; see /v1/openapi.json.`,
+  });
 }
 
-const notFound: RequestHandler = (_request, _response, next) => {
-  next(new CodedError('http.not_found', 'There is nothing at this path.', { next: 'See /v1/openapi.json.' }));
-};
+function notFound(): CodedError {
+  return new CodedError('http.not_found', 'There is nothing at this path.', {
+    next: 'See /v1/openapi.json.',
+  });
+}
 
 function errorHandler({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
