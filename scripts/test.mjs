@@ -55,6 +55,8 @@ function installPeers() {
     winbind: '/usr/sbin/winbindd',
     'ldb-tools': '/usr/bin/ldbmodify',
     openssl: '/usr/bin/openssl',
+    git: '/usr/bin/git',
+    rsync: '/usr/bin/rsync',
   };
   const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? process.arch;
   const missing = Object.entries(wanted)

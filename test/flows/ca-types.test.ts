@@ -8,7 +8,8 @@ import { systemRandom } from '../../src/kernel/index.ts';
 import { parseCertificate } from '../../src/ssh/index.ts';
 import { newPublicKey } from '../doors/http/support.ts';
 import { sallyport } from '../main/child.ts';
-import { alice, clientOf, freePort } from '../support/broker.ts';
+import { alice, clientOf } from '../support/broker.ts';
+import { freePort } from '../support/free-port.ts';
 import { describeWithPeers } from '../support/peers.ts';
 import { clientWith, logInTo, serve } from '../support/serve.ts';
 

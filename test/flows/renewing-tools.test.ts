@@ -7,14 +7,14 @@ import { addPerson } from '../../src/identity/index.ts';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { startTestBroker, type TestBroker } from '../support/broker.ts';
 import { runCli } from '../support/fake-terminal.ts';
-import { describeWithPeers, findPeer } from '../support/peers.ts';
+import { describeWithPeers } from '../support/peers.ts';
 import { startSshd, type RunningSshd } from '../support/sshd.ts';
 
 const password = 'canary-tools-3Wc8Jd';
 
 /** Whoever has the block of `ssh-config` in their configuration never renews by hand, whichever program runs ssh. */
 describeWithPeers(
-  ['sshd', 'ssh', 'ssh-keygen', 'scp', 'git', 'root'],
+  ['sshd', 'ssh', 'ssh-keygen', 'scp', 'git', 'rsync', 'root'],
   'with the ssh_config block and a certificate that died',
   () => {
     let broker: TestBroker;
@@ -123,18 +123,14 @@ describeWithPeers(
           expect(await run('git', ['ls-remote', repository])).toMatch(/^[0-9a-f]{40}\s+refs\/heads\/main$/m);
         },
       ],
-      ...(findPeer('rsync') === undefined
-        ? []
-        : [
-            [
-              'rsync',
-              async () => {
-                writeFileSync(at('sent'), 'by rsync');
-                await run('rsync', ['-q', at('sent'), `127.0.0.1:${remote}/synchronised`]);
-                expect(readFileSync(join(remote, 'synchronised'), 'utf8')).toBe('by rsync');
-              },
-            ] as const,
-          ]),
+      [
+        'rsync',
+        async () => {
+          writeFileSync(at('sent'), 'by rsync');
+          await run('rsync', ['-q', at('sent'), `127.0.0.1:${remote}/synchronised`]);
+          expect(readFileSync(join(remote, 'synchronised'), 'utf8')).toBe('by rsync');
+        },
+      ],
     ];
 
     it.each(uses)('%s renews by itself', async (_, use) => {

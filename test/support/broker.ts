@@ -16,8 +16,6 @@ import { copyOfInit } from './broker-template.ts';
 import { freePort } from './free-port.ts';
 import { handOut, hear, refuseLeaks } from './handed-out.ts';
 
-export { freePort };
-
 export interface TestPerson {
   readonly login: string;
   readonly groups: readonly string[];
