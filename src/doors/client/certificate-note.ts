@@ -3,8 +3,8 @@ import type { RandomBytes } from '../../kernel/index.ts';
 import { toRfc3339 } from '../../kernel/index.ts';
 import { Answer } from './answer.ts';
 import type { SignRequest } from './contract.ts';
+import { readSmallFile, writeByRename } from './files.ts';
 import type { HomeFiles } from './home.ts';
-import { readSmallFile, writeByRename } from './home.ts';
 
 /**
  * What `ssh` needs to know at each start without parsing a certificate: when it dies; and how to ask for the next one.

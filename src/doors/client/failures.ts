@@ -1,6 +1,6 @@
 import { CodedError, parseRfc3339, printable } from '../../kernel/index.ts';
 import { Answer } from './answer.ts';
-import { errnoOf } from './home.ts';
+import { errnoOf } from './files.ts';
 
 interface Failure {
   readonly code: `client.${string}`;

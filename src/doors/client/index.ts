@@ -10,6 +10,7 @@ export * from './broker-client.ts';
 export * from './certificate-note.ts';
 export * from './contract.ts';
 export * from './failures.ts';
+export * from './files.ts';
 export * from './home.ts';
 export * from './proof.ts';
 export * from './renew-lock.ts';

@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Clock, RandomBytes } from '../../kernel/index.ts';
-import { errnoOf, fileFault } from './home.ts';
+import { errnoOf, fileFault } from './files.ts';
 
 /** Nobody holds it longer: a renewal is given up before. */
 const staleAfterMs = 60_000;

@@ -4,7 +4,7 @@ import { CodedError, formatUtc, toRfc3339 } from '../../kernel/index.ts';
 import { parseAnswer } from './answer.ts';
 import type { SessionOwner } from './contract.ts';
 import { readOwner, tokenGrammar } from './contract.ts';
-import { readSmallFile, writeByRename } from './home.ts';
+import { readSmallFile, writeByRename } from './files.ts';
 import type { HomeFiles } from './home.ts';
 import type { ProofKey } from './proof.ts';
 import { exportProofKey, parseProofKey } from './proof.ts';

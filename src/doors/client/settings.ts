@@ -5,7 +5,8 @@ import type { RandomBytes } from '../../kernel/index.ts';
 import { CodedError, printable } from '../../kernel/index.ts';
 import { Answer } from './answer.ts';
 import type { HomeFiles } from './home.ts';
-import { checkHome, homeFiles, readSmallFile, writeByRename } from './home.ts';
+import { readSmallFile, writeByRename } from './files.ts';
+import { checkHome, homeFiles } from './home.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CertificateNote } from '../../../src/doors/client/index.ts';
 import {
   checkWritable,
-  checkWritableHome,
+  checkWritableFolder,
   homeFiles,
   isRenewLocked,
   loadNote,
@@ -95,7 +95,7 @@ describe('files of the home', () => {
   });
 
   test('a file or a home where nothing may be written is refused, and a new home is not made', () => {
-    for (const check of [checkWritable, checkWritableHome]) {
+    for (const check of [checkWritable, checkWritableFolder]) {
       expect(codeOfSync(() => check(join(folder, 'new')))).toBe('accepted');
       vi.mocked(fs.accessSync).mockImplementationOnce(() => {
         throw Object.assign(new Error('no'), { code: 'EROFS' });
@@ -104,9 +104,9 @@ describe('files of the home', () => {
         expect.objectContaining({ message: expect.stringContaining('the file system is read-only') }),
       );
     }
-    expect(codeOfSync(() => checkWritableHome(join(folder, 'a', 'new', 'one')))).toBe('accepted');
+    expect(codeOfSync(() => checkWritableFolder(join(folder, 'a', 'new', 'one')))).toBe('accepted');
     writeFileSync(join(folder, 'plain'), '');
-    expect(codeOfSync(() => checkWritableHome(join(folder, 'plain', 'x')))).toBe('client.cannot_write');
+    expect(codeOfSync(() => checkWritableFolder(join(folder, 'plain', 'x')))).toBe('client.cannot_write');
     expect(readdirSync(folder)).toEqual(['plain']);
   });
 

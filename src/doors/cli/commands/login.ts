@@ -2,7 +2,7 @@ import type { Connection, Result } from '../command.ts';
 import { openClient, withBroker } from '../command.ts';
 import type { LoginAnswer, ProofKey, SignRequest, StoredSession } from '../../client/index.ts';
 import {
-  checkWritableHome,
+  checkWritableFolder,
   generateProofKey,
   loadSession,
   saveConfig,
@@ -44,7 +44,7 @@ export async function login(options: LoginOptions, terminal: Terminal): Promise<
   const request = signRequest(options);
   return withBroker(terminal, async (connection) => {
     const { settings, origin } = connection;
-    checkWritableHome(settings.files.folder);
+    checkWritableFolder(settings.files.folder);
     const before = lastSession(connection);
     const asked = await askWho(options, terminal, before);
     const proofKey = generateProofKey();
