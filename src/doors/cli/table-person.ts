@@ -9,7 +9,7 @@ function certificateOptions(command: Command): Command {
     .option('--principal <N>', 'only this principal (may be repeated)', several)
     .option('--extension <NAME>', 'only this extension, e.g. permit-pty (may be repeated)', several)
     .option('--no-extensions', 'no extension at all: not even a terminal')
-    .option('--ttl <TIME>', 'a shorter life, e.g. 8h, 90m')
+    .option('--ttl <TIME>', 'a shorter life, e.g. 8h, 90m, 1h30m')
     .option('--reason <T>', 'why you need it, where the policy asks for a reason');
 }
 

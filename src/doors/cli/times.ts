@@ -5,20 +5,27 @@ const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_40
 const maxTtlSeconds = 366 * 86_400;
 
 /**
- * Reads a length of time as people write it: `8h`, `90m`, `1h30m`, `45s`, or bare seconds.
- * @throws CodedError `cli.usage` for anything else, zero, and more than a year.
+ * Reads a length of time as people write it: `8h`, `90m`, `1h30m`, `45s`. A bare number is refused: whoever writes `8` does
+ * not mean seconds. @returns seconds. @throws CodedError `cli.usage` for anything else, zero, and more than a year.
  */
 export function parseDuration(text: string): number {
-  const parts = /^\d{1,9}$/.test(text)
-    ? [[text, 's'] as const]
-    : /^(?:\d{1,9}[dhms])+$/.test(text)
-      ? [...text.matchAll(/(\d+)([dhms])/g)].map((part) => [part[1] ?? '', part[2] ?? ''] as const)
-      : [];
-  const seconds = parts.reduce((sum, [count, unit]) => sum + Number(count) * (units[unit] ?? 0), 0);
-  if (seconds < 1 || seconds > maxTtlSeconds) {
-    throw usage(`“${printable(text, 40)}” is not a length of time.`, 'Write it like 8h, 90m, 1h30m or 3600.');
-  }
+  if (/^\d{1,9}$/.test(text))
+    throw usage(`“${text}” is a number without a unit.`, `Say ${text}h for hours, or ${text}m for minutes.`);
+  const parts = /^(?:\d{1,9}[dhms])+$/.test(text) ? [...text.matchAll(/(\d+)([dhms])/g)] : [];
+  const seconds = parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (units[unit] ?? 0), 0);
+  if (seconds < 1)
+    throw usage(`“${printable(text, 40)}” is not a length of time.`, 'Write it like 8h, 90m, 1h30m or 45s.');
+  if (seconds > maxTtlSeconds)
+    throw usage(`“${printable(text, 40)}” is more than a year.`, 'Write it like 8h, 90m, 1h30m or 45s.');
   return seconds;
+}
+
+/** A length of time to the second, as `parseDuration` reads it: `8h`, `1h30m`, whole days as `30d`. */
+export function formatDuration(lengthSeconds: number): string {
+  if (lengthSeconds >= 86_400 && lengthSeconds % 86_400 === 0) return `${lengthSeconds / 86_400}d`;
+  const [hours, minutes] = [Math.floor(lengthSeconds / 3600), Math.floor((lengthSeconds % 3600) / 60)];
+  const parts = [[hours, 'h'] as const, [minutes, 'm'] as const, [lengthSeconds % 60, 's'] as const];
+  return parts.map(([count, unit]) => (count === 0 ? '' : `${count}${unit}`)).join('');
 }
 
 /**

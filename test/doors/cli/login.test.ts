@@ -148,6 +148,22 @@ describe('login', () => {
     expect((await login()).stdout).not.toContain('extensions');
   });
 
+  test('a life that the broker shortened is told, to people and to machines; one that it gave is not', async () => {
+    broker.override('POST /v1/ssh/sign', ({ body }) =>
+      broker.sign({ ...(body as SignBody), ttlSeconds: 86_400 }, 'alice'),
+    );
+    const said = (result: RunResult): unknown =>
+      (JSON.parse(result.stdout) as { certificate: unknown }).certificate;
+    expect((await login('--ttl', '30d')).stdout).toMatch(/shortened {3}30d was asked for/);
+    expect(said(await login('--ttl', '30d', '--json'))).toMatchObject({
+      askedTtlSeconds: 2_592_000,
+      shortened: true,
+    });
+    expect((await login('--ttl', '24h')).stdout).not.toContain('shortened');
+    expect(said(await login('--ttl', '24h', '--json'))).toMatchObject({ shortened: false });
+    expect(said(await login('--json'))).not.toHaveProperty('shortened');
+  });
+
   test.each([
     ['principals', ['--principal', 'alice'], { principals: ['alice', 'root'] }],
     ['extensions', ['--extension', 'permit-pty'], { extensions: ['permit-pty', 'permit-user-rc'] }],
