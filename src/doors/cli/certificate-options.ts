@@ -1,5 +1,5 @@
 import type { SignRequest } from '../client/index.ts';
-import { printable } from '../../kernel/index.ts';
+import { parsePrincipal, printable } from '../../kernel/index.ts';
 import { usage } from './report.ts';
 import { parseDuration } from './times.ts';
 
@@ -16,13 +16,14 @@ export interface CertificateOptions {
 
 /**
  * The flags as the API takes them; what was not said is left out.
- * @throws CodedError `cli.usage` for a length of time that is none, and for extensions that contradict each other
+ * @throws CodedError `cli.usage` for a length of time that is none, and for extensions that contradict each other;
+ *   `kernel.bad_principal`
  */
 export function signRequest(options: CertificateOptions): SignRequest {
   const extensions = askedExtensions(options);
   return {
     ...(options.profile === undefined ? {} : { profile: options.profile }),
-    ...(options.principal === undefined ? {} : { principals: options.principal }),
+    ...(options.principal === undefined ? {} : { principals: options.principal.map(parsePrincipal) }),
     ...(extensions === undefined ? {} : { extensions }),
     ...(options.ttl === undefined ? {} : { ttlSeconds: parseDuration(options.ttl) }),
     ...(options.reason === undefined ? {} : { reason: options.reason }),

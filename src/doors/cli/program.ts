@@ -1,4 +1,6 @@
+import type { Argument, Option } from 'commander';
 import { Command, CommanderError } from 'commander';
+import type { CodedError } from '../../kernel/index.ts';
 import type { Result } from './command.ts';
 import { encodeJson, printLines } from './output.ts';
 import { isInterrupt } from './prompts.ts';
@@ -109,6 +111,7 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   addAuditCommands(program, table);
   addOperatorCommands(program, table);
   addJsonOption(program);
+  refuseEmptyValues(program);
   return program;
 }
 
@@ -116,6 +119,25 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
 function addJsonOption(command: Command): void {
   if (command.commands.length === 0) command.option('--json', 'print one JSON document on standard output');
   else command.commands.forEach(addJsonOption);
+}
+
+/** No option and no argument means anything when it is empty: most often a variable of a script was. */
+function refuseEmptyValues(command: Command): void {
+  for (const option of command.options) {
+    const next = option.mandatory ? 'Give it a value.' : 'Give it a value, or leave it out.';
+    if (option.required) refuseEmptyValue(option, usage(`${option.long ?? option.flags} is empty.`, next));
+  }
+  for (const argument of command.registeredArguments)
+    refuseEmptyValue(argument, usage(`The <${argument.name()}> is empty.`, 'Say which one is meant.'));
+  command.commands.forEach(refuseEmptyValues);
+}
+
+function refuseEmptyValue(target: Option | Argument, refusal: CodedError): void {
+  const parse = target.parseArg;
+  target.argParser((value: string, before: unknown) => {
+    if (value.trim() === '') throw refusal;
+    return parse === undefined ? value : parse(value, before);
+  });
 }
 
 function print(terminal: Terminal, result: Result, json: boolean): number {

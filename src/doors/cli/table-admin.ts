@@ -1,10 +1,20 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { usage } from './report.ts';
 import type { JsonFlag, Table } from './table.ts';
 
 function parseLimit(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('Give a number from 1 to 9999999.');
   return Number(text);
+}
+
+/** As long as the broker keeps. */
+const maxReasonChars = 1000;
+
+function parseReason(text: string): string {
+  if (text.length > maxReasonChars)
+    throw usage(`The reason has more than ${maxReasonChars} characters.`, 'Give a shorter one.');
+  return text;
 }
 
 /** The commands that cut people off and show what they hold; who may use them, the broker says. */
@@ -26,7 +36,7 @@ export function addAdminCommands(program: Command, table: Table): void {
     .option('--key <FILE|SHA256:...>', 'every certificate for this key')
     .option('--key-id <ID>', 'the certificate with this key id')
     .option('--before <TIME>', 'everything issued before this time')
-    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
     .option('--lock', 'with --person: also refuse new logins and certificates until unlock')
     .option('--yes', 'do it')
     .action((options: import('./commands/admin.ts').RevokeOptions & JsonFlag) =>
@@ -40,7 +50,7 @@ export function addAdminCommands(program: Command, table: Table): void {
     table
       .add(admin, action, description, `sallyport admin ${action} --person alice`)
       .requiredOption('--person <U>', 'login name or person id')
-      .option('--reason <T>', 'why; it is kept in the log', `${action}ed by an admin`)
+      .option('--reason <T>', 'why; it is kept in the log', parseReason, `${action}ed by an admin`)
       .action((options: import('./commands/admin.ts').LockOptions & JsonFlag) =>
         run(options.json, async () =>
           (await import('./commands/admin.ts')).setLock(action, options, terminal),
@@ -63,7 +73,7 @@ export function addAdminCommands(program: Command, table: Table): void {
       'free a name, so that somebody else can have it',
       'sallyport admin principal release alice --reason "new colleague of that name"',
     )
-    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
     .action((name: string, options: { readonly reason: string } & JsonFlag) =>
       run(options.json, async () =>
         (await import('./commands/admin.ts')).releasePrincipal(name, options, terminal),
@@ -86,7 +96,7 @@ export function addAuditCommands(program: Command, table: Table): void {
     .option('--serial <N>', 'about this certificate; decimal, 0x… or aa:bb:…')
     .option('--key <FILE|SHA256:...>', 'about this key')
     .option('--type <TYPE>', 'e.g. auth.login, cred.issue, cred.revoke')
-    .option('--outcome <OUTCOME>', 'success, failure or denied')
+    .addOption(new Option('--outcome <OUTCOME>', 'how it ended').choices(['success', 'failure', 'denied']))
     .option('--from <TIME>', 'from this time on')
     .option('--to <TIME>', 'before this time')
     .addOption(new Option('--limit <N>', 'at most so many').default(200).argParser(parseLimit))

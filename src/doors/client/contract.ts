@@ -312,6 +312,30 @@ export interface Page<Item> {
   readonly next: string | undefined;
 }
 
+/** What entries are about, as docs/formats/log.md lists it. A newer broker may know more. */
+export const logTypes = [
+  'auth.login',
+  'auth.fail',
+  'auth.logout',
+  'cred.issue',
+  'cred.issue_denied',
+  'cred.void',
+  'cred.revoke',
+  'session.revoke',
+  'subject.lock',
+  'subject.unlock',
+  'krl.publish',
+  'ca.create',
+  'policy.change',
+  'directory.change',
+  'principal.release',
+  'log.read',
+  'log.export',
+  'log.heartbeat',
+  'system.start',
+  'system.stop',
+] as const;
+
 /** One log entry as the broker showed it; the proof that it is in the log is the work of `audit verify`. */
 export interface LogEntry {
   readonly index: string;

@@ -69,6 +69,24 @@ describe('admin revoke', () => {
   });
 });
 
+describe('audit search', () => {
+  const search = (...args: readonly string[]): Promise<RunResult> =>
+    run('audit', 'search', ...args, '--json');
+  const entry = { index: '1', entry: { type: 'x.new' }, openings: null };
+
+  test('for a type that nobody knows says which there are, unless the broker knows better', async () => {
+    broker.override('GET /v1/audit/search', () => ({ body: { entries: [] } }));
+    const result = await search('--type', 'login');
+    expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([
+      2,
+      { error: { code: 'cli.usage', next: expect.stringContaining('auth.login') } },
+    ]);
+    expect((await search('--type', 'auth.login')).exitCode).toBe(0);
+    broker.override('GET /v1/audit/search', () => ({ body: { entries: [entry] } }));
+    expect((await search('--type', 'x.new')).exitCode).toBe(0);
+  });
+});
+
 describe('audit export', () => {
   const out = (): string => `${home.folder}/audit.bundle`;
 

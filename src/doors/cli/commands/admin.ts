@@ -48,9 +48,7 @@ export function revocationTarget(options: Omit<RevokeOptions, 'reason'>, nowMs: 
   const [name] = given;
   if (name === undefined || given.length > 1)
     throw usage('Name exactly one target.', 'Give one of --person, --serial, --key, --key-id and --before.');
-  const value = options[name] ?? '';
-  if (value.trim() === '') throw usage('The target is empty.', 'Give a value after the option.');
-  return readTarget[name](value, nowMs);
+  return readTarget[name](options[name] ?? '', nowMs);
 }
 
 const readTarget: Readonly<

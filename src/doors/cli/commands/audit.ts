@@ -1,6 +1,6 @@
 import { parseSerial, printable } from '../../../kernel/index.ts';
 import type { LogEntry } from '../../client/index.ts';
-import { badAnswer, checkWritable, writeByRename } from '../../client/index.ts';
+import { badAnswer, checkWritable, logTypes, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
@@ -46,9 +46,19 @@ export async function searchLog(options: SearchOptions, terminal: Terminal): Pro
       entries: found.items.map((item) => ({ ...item, openings: item.openings ?? null })),
       more: found.more,
     };
+    if (found.items.length === 0) checkType(options.type);
     if (found.items.length === 0) return { value, lines: ['No entries.'] };
     return { value, lines: entryTable(terminal, found.items), notes: moreNote(found) };
   });
+}
+
+/** Asked only where nothing was found: a newer broker may know types that this version does not. */
+function checkType(type: string | undefined): void {
+  if (type === undefined || logTypes.some((known) => known === type)) return;
+  throw usage(
+    `No entry has the type “${printable(type, 64)}”, and there is no such type.`,
+    `Types are ${logTypes.join(', ')}.`,
+  );
 }
 
 function entryTable(terminal: Terminal, entries: readonly LogEntry[]): readonly Line[] {

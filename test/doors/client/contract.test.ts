@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import type { EventType } from '../../../src/accounting/index.ts';
+import { logTypes } from '../../../src/doors/client/index.ts';
+
+/** Every type that the log has: the compiler says when one is missing. */
+const types: Readonly<Record<EventType, true>> = {
+  'auth.login': true,
+  'auth.fail': true,
+  'auth.logout': true,
+  'cred.issue': true,
+  'cred.issue_denied': true,
+  'cred.void': true,
+  'cred.revoke': true,
+  'session.revoke': true,
+  'subject.lock': true,
+  'subject.unlock': true,
+  'krl.publish': true,
+  'ca.create': true,
+  'policy.change': true,
+  'directory.change': true,
+  'principal.release': true,
+  'log.read': true,
+  'log.export': true,
+  'log.heartbeat': true,
+  'system.start': true,
+  'system.stop': true,
+};
+
+test('the client knows every type of entry that the broker writes', () => {
+  expect(logTypes.toSorted()).toEqual(Object.keys(types).toSorted());
+});
