@@ -39,6 +39,8 @@ export interface PeopleOptions {
   readonly groups: readonly string[] | undefined;
   /** Set for `add` and `passwd` only. */
   readonly password: string | undefined;
+  /** Do it although nobody would be left who may run the broker. */
+  readonly yes: boolean;
 }
 
 /**
@@ -52,6 +54,9 @@ export interface OperatorCommands {
   checkConfig(file: string, io: OperatorIo): Promise<Outcome>;
   /** Runs the broker until SIGINT or SIGTERM, and resolves when it has stopped cleanly. It writes its own log. */
   serve(options: { readonly configFile: string }, io: OperatorIo): Promise<void>;
-  /** Shows or changes the people of the built-in directory. A running broker knows within a second. */
+  /**
+   * Shows or changes the people of the built-in directory. A running broker knows within a second.
+   * @throws CodedError `identity.unknown_person`, also for `list`; `main.last_admin`
+   */
   people(action: PeopleAction, options: PeopleOptions, io: OperatorIo): Promise<Outcome>;
 }

@@ -18,6 +18,7 @@ export function usage(message: string, next: string): CodedError {
 const usageCodes: ReadonlySet<string> = new Set([
   'cli.usage',
   'cli.no_terminal',
+  'cli.removes_person',
   'client.bad_url',
   'client.bad_ca_file',
   'client.no_broker',

@@ -24,6 +24,9 @@ const groupWords: Readonly<Partial<Record<PeopleAction, string>>> = {
   list: 'only people in this group (may be repeated: in one of them)',
 };
 
+/** By which the broker may lose its last admin. */
+const mayLoseAdmin: ReadonlySet<PeopleAction> = new Set(['passwd', 'groups', 'disable', 'remove']);
+
 /** The commands for whoever runs a broker; main does the work. */
 export function addOperatorCommands(program: Command, table: Table): void {
   const { terminal, run, loadOperator } = table;
@@ -87,6 +90,7 @@ function addPeopleCommands(program: Command, table: Table): void {
     const groupWord = groupWords[action];
     if (groupWord !== undefined) command.option('--group <G>', groupWord, several);
     if (action === 'groups') command.option('--none', 'in no group from now on');
+    if (mayLoseAdmin.has(action)) command.option('--yes', 'also when it is the last admin');
     if (action === 'add' || action === 'passwd')
       command.option('--password-stdin', 'read the password from standard input');
     // Every form of the contract takes it, so that one script can call them all.

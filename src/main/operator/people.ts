@@ -8,12 +8,14 @@ import {
   setPassword,
   type BuiltInPerson,
 } from '../../identity/index.ts';
-import { CodedError, systemRandom } from '../../kernel/index.ts';
+import { CodedError, printable, systemRandom } from '../../kernel/index.ts';
 import { loadConfig } from '../config.ts';
+import { takesLastAdmin, type Loss } from './last-admin.ts';
 
 /** Changes or lists the people of the built-in directory; a running broker sees a change within a second. */
 export async function people(action: PeopleAction, options: PeopleOptions): Promise<Outcome> {
-  const directory = loadConfig(options.configFile).directories.find(({ kind }) => kind === 'built-in');
+  const config = loadConfig(options.configFile);
+  const directory = config.directories.find(({ kind }) => kind === 'built-in');
   if (directory?.kind !== 'built-in') {
     throw new CodedError('main.no_built_in_directory', 'The configuration has no built-in directory.', {
       next: 'Add one (kind: built-in), or change people where they are kept.',
@@ -21,6 +23,9 @@ export async function people(action: PeopleAction, options: PeopleOptions): Prom
   }
   const { file } = directory;
   if (action === 'list') return list(file, options);
+  const loss = lossOf(action, options);
+  if (loss !== undefined && !options.yes && (await takesLastAdmin(config, directory, loss)))
+    throw lastAdmin(loss.login);
   const [done, person] = await change(file, action, options);
   const { login, groups, disabled } = person;
   return {
@@ -31,8 +36,24 @@ export async function people(action: PeopleAction, options: PeopleOptions): Prom
       disabled,
       [doneWord(action)]: true,
     },
-    lines: [done, ...advice(action, login)],
+    lines: [done, ...advice(action, login, config.sessions.lifetime)],
   };
+}
+
+/** Of a change by which somebody may lose what they were. */
+function lossOf(action: Change, { name, groups }: PeopleOptions): Loss | undefined {
+  if (name === undefined) return undefined;
+  if (action === 'remove' || action === 'disable') return { login: name, groups: undefined };
+  const regroups = action === 'groups' || action === 'passwd';
+  return regroups && groups !== undefined ? { login: name, groups } : undefined;
+}
+
+function lastAdmin(login: string): CodedError {
+  return new CodedError(
+    'main.last_admin',
+    `${printable(login, 64)} is the last admin of the built-in directory: without one, nobody there can revoke, lock or look up. Nothing was changed.`,
+    { next: 'Make somebody else an admin first (`sallyport people groups`), or say it again with --yes.' },
+  );
 }
 
 type Change = Exclude<PeopleAction, 'list'>;
@@ -91,12 +112,24 @@ function groupsNow({ login, groups }: BuiltInPerson): string {
 }
 
 /** What the change leaves as it is, and how to change that. */
-function advice(action: Change, login: string): readonly string[] {
+function advice(action: Change, login: string, sessionMs: number): readonly string[] {
+  const revoke = `  sallyport admin revoke --person ${login} --reason … --yes`;
+  if (action === 'passwd')
+    return [
+      `Open sessions live on, for up to ${inWords(sessionMs)}, and so do certificates that are out.`,
+      `If ${login} ever logged in, this ends both:`,
+      revoke,
+    ];
   if (action !== 'remove' && action !== 'disable') return [];
   return [
-    'Sessions end within a second.',
-    `Certificates that are out stay good until they expire: sallyport admin revoke --person ${login} --reason … --yes`,
+    'Sessions end within a second. Certificates that are out live until they expire.',
+    `If ${login} ever logged in, this ends them:`,
+    revoke,
   ];
+}
+
+function inWords(lengthMs: number): string {
+  return lengthMs % 3_600_000 === 0 ? `${lengthMs / 3_600_000} h` : `${Math.ceil(lengthMs / 60_000)} min`;
 }
 
 /** Everybody, or the one of that name, and of them those in one of the groups. */
@@ -104,7 +137,9 @@ async function list(file: string, options: PeopleOptions): Promise<Outcome> {
   const fold = (name: string): string => name.trim().toLowerCase();
   const name = options.name === undefined ? undefined : fold(options.name);
   const groups = options.groups?.map(fold);
-  const found = (await listPeople(file)).filter(
+  const everybody = await listPeople(file);
+  if (name !== undefined && !everybody.some(({ login }) => login === name)) throw unknownPerson(options);
+  const found = everybody.filter(
     (person) =>
       (name === undefined || person.login === name) &&
       (groups === undefined || person.groups.some((group) => groups.includes(group))),
@@ -119,6 +154,15 @@ async function list(file: string, options: PeopleOptions): Promise<Outcome> {
               `${login}  ${groups.join(', ')}${disabled ? '  (disabled)' : ''}`,
           ),
   };
+}
+
+/** With the code that a change of somebody unknown has. */
+function unknownPerson({ name = '' }: PeopleOptions): CodedError {
+  return new CodedError(
+    'identity.unknown_person',
+    `There is no person “${printable(name, 64)}” in this directory.`,
+    { next: 'See `sallyport people list`.' },
+  );
 }
 
 function nameOf({ name }: PeopleOptions): string {

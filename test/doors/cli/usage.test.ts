@@ -22,12 +22,12 @@ const contract: readonly string[] = [
   'config check FILE',
   'serve --config FILE',
   'people add --config FILE alice --group g --group h --password-stdin',
-  'people passwd --config FILE alice --group g --password-stdin',
+  'people passwd --config FILE alice --group g --password-stdin --yes',
   'people groups --config FILE alice --group g',
-  'people groups --config FILE alice --none',
-  'people disable --config FILE alice',
+  'people groups --config FILE alice --none --yes',
+  'people disable --config FILE alice --yes',
   'people enable --config FILE alice',
-  'people remove --config FILE alice --password-stdin',
+  'people remove --config FILE alice --password-stdin --yes',
   'people list --config FILE alice --group g --password-stdin',
   'login --user U --directory D --password-stdin --profile P --principal N --extension E --ttl 8h --reason T --no-agent',
   'sign KEY.pub --out KEY-cert.pub --profile P --principal N --principal M --no-extensions --ttl 1h --reason T',
@@ -187,70 +187,82 @@ describe('the operator’s commands', () => {
       'pw\n',
       [
         'init',
-        { folder: 'D', caType: 'ed25519', dnsNames: ['a', 'b'], admin: { name: 'anna', password: 'pw' } },
+        {
+          folder: 'D',
+          caType: 'ed25519',
+          dnsNames: ['a', 'b'],
+          admin: { name: 'anna', password: 'pw' },
+        },
       ],
     ],
     ['serve --config F', '', ['serve', { configFile: 'F' }]],
     [
       'people add --config F bob --group g --group h --password-stdin',
       'pw',
-      ['add', { configFile: 'F', name: 'bob', groups: ['g', 'h'], password: 'pw' }],
+      ['add', { configFile: 'F', name: 'bob', groups: ['g', 'h'], password: 'pw', yes: false }],
     ],
     [
       'people remove --config F bob',
       '',
-      ['remove', { configFile: 'F', name: 'bob', groups: undefined, password: undefined }],
+      ['remove', { configFile: 'F', name: 'bob', groups: undefined, password: undefined, yes: false }],
+    ],
+    [
+      'people remove --config F bob --yes',
+      '',
+      ['remove', { configFile: 'F', name: 'bob', groups: undefined, password: undefined, yes: true }],
     ],
     [
       'people remove --config F bob --password-stdin',
       '',
-      ['remove', { configFile: 'F', name: 'bob', groups: undefined, password: undefined }],
+      ['remove', { configFile: 'F', name: 'bob', groups: undefined, password: undefined, yes: false }],
     ],
     [
       'people passwd --config F bob --password-stdin',
       'pw',
-      ['passwd', { configFile: 'F', name: 'bob', groups: undefined, password: 'pw' }],
+      ['passwd', { configFile: 'F', name: 'bob', groups: undefined, password: 'pw', yes: false }],
     ],
     [
       'people passwd --config F bob --group g --group h --password-stdin',
       'pw',
-      ['passwd', { configFile: 'F', name: 'bob', groups: ['g', 'h'], password: 'pw' }],
+      ['passwd', { configFile: 'F', name: 'bob', groups: ['g', 'h'], password: 'pw', yes: false }],
     ],
     [
       'people groups --config F bob --group g',
       '',
-      ['groups', { configFile: 'F', name: 'bob', groups: ['g'], password: undefined }],
+      ['groups', { configFile: 'F', name: 'bob', groups: ['g'], password: undefined, yes: false }],
     ],
     [
       'people groups --config F bob --none',
       '',
-      ['groups', { configFile: 'F', name: 'bob', groups: [], password: undefined }],
+      ['groups', { configFile: 'F', name: 'bob', groups: [], password: undefined, yes: false }],
     ],
     [
       'people disable --config F bob',
       '',
-      ['disable', { configFile: 'F', name: 'bob', groups: undefined, password: undefined }],
+      ['disable', { configFile: 'F', name: 'bob', groups: undefined, password: undefined, yes: false }],
     ],
     [
       'people enable --config F bob',
       '',
-      ['enable', { configFile: 'F', name: 'bob', groups: undefined, password: undefined }],
+      ['enable', { configFile: 'F', name: 'bob', groups: undefined, password: undefined, yes: false }],
     ],
     [
       'people list --config F',
       '',
-      ['list', { configFile: 'F', name: undefined, groups: undefined, password: undefined }],
+      ['list', { configFile: 'F', name: undefined, groups: undefined, password: undefined, yes: false }],
     ],
     [
       'people list --config F bob --group g --password-stdin',
       '',
-      ['list', { configFile: 'F', name: 'bob', groups: ['g'], password: undefined }],
+      ['list', { configFile: 'F', name: 'bob', groups: ['g'], password: undefined, yes: false }],
     ],
   ] as const)('`%s` reaches main as it was said', async (line, stdin, call) => {
     calls.length = 0;
     const result = await run(line.split(' '), { operator, stdin });
     expect([result.exitCode, result.stderr]).toEqual([0, '']);
-    expect(calls).toEqual([call]);
+    // A new password is asked for when it is known that the person is there.
+    const looks = call[0] === 'passwd' ? [['list', expect.objectContaining({ name: 'bob' })]] : [];
+    expect(calls).toEqual([...looks, call]);
   });
 
   test('`people remove` with a group is no slip, and does not remove the person who was meant to stay', async () => {
@@ -258,10 +270,22 @@ describe('the operator’s commands', () => {
     const args = ['people', 'remove', '--config', 'F', 'bob', '--group', 'users'];
     const result = await run([...args, '--json'], { operator });
     expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([
-      1,
+      2,
       { error: { code: 'cli.removes_person', next: expect.stringContaining('people groups bob') } },
     ]);
     expect(calls).toEqual([]);
+  });
+
+  test('a new password for somebody who is not there is not asked for', async () => {
+    const unknown = new CodedError('identity.unknown_person', 'There is no person “bob”.');
+    const result = await run(['people', 'passwd', '--config', 'F', 'bob', '--json'], {
+      operator: { ...operator, people: () => Promise.reject(unknown) },
+    });
+    // With a question it would have been cli.no_terminal.
+    expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([
+      1,
+      { error: { code: 'identity.unknown_person' } },
+    ]);
   });
 
   test('what they answer is printed as text or as JSON', async () => {

@@ -13,6 +13,7 @@ export interface PeopleFlags {
   /** Of `groups` only: in no group from now on. */
   readonly none?: boolean;
   readonly passwordStdin?: boolean;
+  readonly yes?: boolean;
 }
 
 /** `sallyport people …`: asks for a password where one is needed; main does the rest. */
@@ -24,14 +25,21 @@ export async function people(
   terminal: Terminal,
 ): Promise<Result> {
   checkGroups(action, name, flags);
-  const takesPassword = action === 'add' || action === 'passwd';
-  const password =
-    takesPassword && name !== undefined ? await readNewPassword(terminal, name, flags) : undefined;
-  const groups = flags.none === true ? [] : flags.group;
   const operator = await loadOperator();
-  return withOperatorIo(terminal, 'Working on the people of the built-in directory', (io) =>
-    operator.people(action, { configFile: flags.config, name, groups, password }, io),
-  );
+  const options = {
+    configFile: flags.config,
+    name,
+    groups: flags.none === true ? [] : flags.group,
+    yes: flags.yes === true,
+  };
+  const call = (what: PeopleAction, password?: string): Promise<Result> =>
+    withOperatorIo(terminal, 'Working on the people of the built-in directory', (io) =>
+      operator.people(what, { ...options, password }, io),
+    );
+  if (name === undefined || (action !== 'add' && action !== 'passwd')) return call(action);
+  // Nobody should think up a password, and type it twice, for somebody who is not there.
+  if (action === 'passwd') await call('list');
+  return call(action, await readNewPassword(terminal, name, flags));
 }
 
 function checkGroups(action: PeopleAction, name: string | undefined, { group, none }: PeopleFlags): void {
