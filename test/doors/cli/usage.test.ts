@@ -47,7 +47,7 @@ const contract: readonly string[] = [
   'admin issued --person U --live --json',
   'audit search --json',
   'audit export --out FILE',
-  'audit verify BUNDLE --key FILE',
+  'audit verify BUNDLE --key FILE --previous FILE --part',
   'audit checkpoint',
 ];
 

@@ -128,6 +128,7 @@ export async function exportLog(options: ExportOptions, terminal: Terminal): Pro
     return text;
   });
   checkWritable(options.out);
+  const isPart = from !== undefined || to !== undefined;
   return withSession(terminal, async ({ client }) => {
     const sizeBytes = await withProgress(
       terminal,
@@ -137,7 +138,7 @@ export async function exportLog(options: ExportOptions, terminal: Terminal): Pro
     return {
       value: { file: options.out, sizeBytes },
       lines: [{ text: `Wrote ${options.out} (${sizeBytes} bytes).`, tone: 'good' }],
-      notes: [`next: sallyport audit verify ${options.out} --key FILE`],
+      notes: [`next: sallyport audit verify ${options.out} --key FILE${isPart ? ' --part' : ''}`],
     };
   });
 }
