@@ -110,12 +110,18 @@ export function tableLines(
       .trimEnd();
   const body = clean.flatMap((row) => {
     if (options.wrapLast !== true) return [format(row)];
-    const parts = wrap(row[last] ?? '', widths[last] ?? 0);
+    const width = widths[last] ?? 0;
+    const parts = wrap(chopWords(row[last] ?? '', width), width);
     return parts.map((part, nth) =>
       format([...row.slice(0, last).map((cell) => (nth === 0 ? cell : '')), part]),
     );
   });
   return [{ text: format(header), tone: 'dim' }, ...body];
+}
+
+/** Breaks words that are longer than a line: the names of codes are long, and their end tells the most. */
+function chopWords(text: string, width: number): string {
+  return text.replaceAll(new RegExp(`\\S{${width}}(?=\\S)`, 'gu'), '$& ');
 }
 
 const narrowestColumn = 8;

@@ -3,6 +3,7 @@ import type { LogEntry } from '../../client/index.ts';
 import { badAnswer, checkWritable, logTypes, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
+import { actorOf, fieldOf, namesIn, wordsOf } from '../entry-words.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
 import type { Line } from '../output.ts';
 import { tableLines } from '../output.ts';
@@ -62,53 +63,22 @@ function checkType(type: string | undefined): void {
 }
 
 function entryTable(terminal: Terminal, entries: readonly LogEntry[]): readonly Line[] {
+  const names = namesIn(entries);
   return tableLines(
     terminal.stdout,
-    ['INDEX', `TIME (${zoneOf(terminal.clock.nowMs())})`, 'TYPE', 'OUTCOME', 'WHO', 'WHAT'],
+    ['INDEX', `TIME (${zoneOf(terminal.clock.nowMs())})`, 'TYPE', 'WHO', 'WHAT'],
     entries.map((item) => {
-      const { entry } = item;
-      const timeMs = Date.parse(textOf(entry['time']));
+      const timeMs = Date.parse(fieldOf(item, 'time'));
       return [
         item.index,
         Number.isNaN(timeMs) ? '' : formatSeconds(timeMs),
-        textOf(entry['type']),
-        textOf(entry['reason_code']) || textOf(entry['outcome']),
-        opened(item, 'actor.name') ||
-          textOf(within(entry['actor'], 'uid')) ||
-          textOf(within(entry['actor'], 'kind')),
-        whatOf(item),
+        fieldOf(item, 'type'),
+        actorOf(item),
+        wordsOf(item, names),
       ];
     }),
-    { gives: 5 },
+    { wrapLast: true },
   );
-}
-
-/** The most telling of an entry's own fields in a few words; `--json` has all of them. */
-function whatOf(item: LogEntry): string {
-  const { entry } = item;
-  const serial = textOf(within(entry['cred'], 'serial'));
-  const uid = textOf(within(entry['subject'], 'uid'));
-  const self = uid === textOf(within(entry['actor'], 'uid'));
-  const subject = self ? '' : opened(item, 'subject.name') || uid;
-  return [serial === '' ? '' : `serial ${serial}`, subject, opened(item, 'reason')]
-    .filter((part) => part !== '')
-    .join(', ');
-}
-
-function within(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-}
-
-/** The clear value of a committed field; empty when it is erased or not for this reader. */
-function opened(item: LogEntry, path: string): string {
-  const opening = within(item.openings, path);
-  return textOf(opening) || textOf(within(opening, 'value'));
 }
 
 export interface ExportOptions {
