@@ -58,10 +58,10 @@ export function addAdminCommands(program: Command, table: Table): void {
       );
   }
   table
-    .add(admin, 'issued', 'list certificates', 'sallyport admin issued --person alice --live')
+    .add(admin, 'issued', 'list certificates, newest first', 'sallyport admin issued --person alice --live')
     .option('--person <U>', 'only those of this person')
     .option('--live', 'only those that are good now')
-    .addOption(new Option('--limit <N>', 'at most so many').default(1000).argParser(parseLimit))
+    .addOption(new Option('--limit <N>', 'at most so many, the newest').default(1000).argParser(parseLimit))
     .action((options: import('./commands/admin.ts').IssuedOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/admin.ts')).listIssued(options, terminal)),
     );
