@@ -31,20 +31,29 @@ export function homeFiles(folder: string): HomeFiles {
 }
 
 /**
- * Refuses a home that somebody else could write into: they would say which broker the next password goes to.
+ * Refuses a home, or a configuration in it, that somebody else could write: they would say which broker the next password goes to.
+ * Root's own are root's alone: in the home of another account that account would say so.
  * @throws CodedError `client.loose_home`
  */
 export function checkHome(folder: string): void {
   const own = process.geteuid?.();
-  const found = statSync(folder, { throwIfNoEntry: false });
-  // Windows has no such modes; a home that does not exist yet is made with mode 0700.
-  if (own === undefined || found === undefined) return;
-  if ((found.mode & 0o022) === 0 && (found.uid === own || found.uid === 0 || own === 0)) return;
-  throw new CodedError(
-    'client.loose_home',
-    `Others can write into ${folder}, where the session and the key are kept.`,
-    {
-      next: `Run \`chmod 700 ${folder}\`, check what is in it, then log in again.`,
-    },
-  );
+  // Windows has no such modes.
+  if (own === undefined) return;
+  for (const path of [folder, homeFiles(folder).config]) {
+    const found = statSync(path, { throwIfNoEntry: false });
+    // What does not exist yet is made for its owner alone.
+    if (found === undefined) continue;
+    if (found.uid !== own && found.uid !== 0)
+      throw looseHome(`${path} belongs to another user.`, 'Set SALLYPORT_HOME to a folder of your own.');
+    if ((found.mode & 0o022) !== 0) {
+      throw looseHome(
+        `Others can write ${path}, which says where passwords go.`,
+        `Run \`chmod go-w ${path}\`, check what is in it, then log in again.`,
+      );
+    }
+  }
+}
+
+function looseHome(message: string, next: string): CodedError {
+  return new CodedError('client.loose_home', message, { next });
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,6 +32,20 @@ describe('the home of a client', () => {
       expect(verdict(mode)).toBe('client.loose_home');
     },
   );
+  it.each([0o666, 0o620, 0o602])('is refused when its configuration has mode %o', (mode) => {
+    writeFileSync(join(folder, 'config.json'), '{}');
+    expect(verdict(0o700)).toBe('accepted');
+    chmodSync(join(folder, 'config.json'), mode);
+    expect(verdict(0o700)).toBe('client.loose_home');
+  });
+  it.runIf(process.getuid?.() === 0)('is refused to root when it is another account’s', () => {
+    chownSync(folder, 12_345, 12_345);
+    expect(verdict(0o700)).toBe('client.loose_home');
+    chownSync(folder, 0, 0);
+    writeFileSync(join(folder, 'config.json'), '{}', { mode: 0o600 });
+    chownSync(join(folder, 'config.json'), 12_345, 12_345);
+    expect(verdict(0o700)).toBe('client.loose_home');
+  });
   it('need not exist yet', () => {
     expect(() => checkHome(join(folder, 'none'))).not.toThrow();
   });
