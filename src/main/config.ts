@@ -135,6 +135,16 @@ export type Config = z.output<typeof schema> & {
 export type DirectoryConfig = Config['directories'][number];
 
 /**
+ * What looks like a slip and may be meant: clients go to the origins and prove that they did, so one of them usually names the
+ * port that the broker listens on. @returns a sentence for the operator, or undefined
+ */
+export function originsHint({ listen, origins }: Config): string | undefined {
+  const port = listen.slice(listen.lastIndexOf(':') + 1);
+  if (origins.some((origin) => (new URL(origin).port || '443') === port)) return undefined;
+  return `It listens on port ${port}, and none of its origins names that port: clients reach it only if something in front passes on what comes to ${origins[0]}.`;
+}
+
+/**
  * Reads and checks a configuration file; every mistake is named with file, line and column, all at once.
  * @throws CodedError `main.unreadable_config`, `main.invalid_config`
  */

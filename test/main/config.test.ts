@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isCodedError } from '../../src/kernel/index.ts';
 import { addressFilter, isNetwork } from '../../src/main/address-filter.ts';
-import { loadConfig } from '../../src/main/config.ts';
+import { loadConfig, originsHint } from '../../src/main/config.ts';
 import { defaultConfigYaml } from '../../src/main/operator/default-config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
@@ -52,6 +52,17 @@ const changed = (from: string, to: string): string => {
 };
 
 describe('a configuration', () => {
+  it.each([
+    ['127.0.0.1:8443', 'https://localhost:8443', false],
+    ['127.0.0.1:9547', 'https://localhost:8443', true],
+    ['0.0.0.0:443', 'https://broker.example.com', false],
+    ['0.0.0.0:8443', 'https://broker.example.com', true],
+  ])('that listens on %s for %s is hinted at: %s', (listen, of, hinted) => {
+    const text = changed('127.0.0.1:8443', listen).replace('https://localhost:8443', of);
+    expect(problemsOf(text)).toEqual([]);
+    expect(originsHint(loadConfig(file)) !== undefined).toBe(hinted);
+  });
+
   it('that init writes is one, and its paths lead from its own folder', () => {
     const values = { listen: '0.0.0.0:8443', origins: ['https://[::1]:8443'], logOrigin: 'a/b' };
     expect(problemsOf(defaultConfigYaml(values))).toEqual([]);

@@ -6,7 +6,7 @@ import { attributesUsed } from '../../policy/index.ts';
 import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../load.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, originsHint } from '../config.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
 
@@ -36,10 +36,12 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     await readPassphrase(config.keys.passphrase, process.env, (question) => io.askSecret(question)),
   );
   verifierKey(config.log.origin, keys.log.publicKey);
+  const hint = originsHint(config);
   const profiles = policy.profiles.map(({ name }) => name);
   return {
     value: {
       valid: true,
+      ...(hint === undefined ? {} : { hint }),
       directories: [...identity.directories],
       profiles,
       policyVersion: policy.policyVersion,
@@ -49,6 +51,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
       `  directories  ${identity.directories.join(', ')}`,
       `  profiles     ${profiles.join(', ')}`,
       `  policy       ${policy.policyVersion.slice(0, 16)}…`,
+      ...(hint === undefined ? [] : [hint]),
     ],
   };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { OperatorIo } from '../../doors/cli/index.ts';
 import { CodedError, isCodedError } from '../../kernel/index.ts';
 import { startBroker, type RunningBroker } from '../broker.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, originsHint } from '../config.ts';
 import { readPassphrase } from '../passphrase.ts';
 
 /** Runs the broker until SIGINT or SIGTERM; SIGHUP reloads policy and certificate. Resolves after a clean stop. */
@@ -47,6 +47,8 @@ export async function serve(options: { readonly configFile: string }, io: Operat
   const [origin] = config.origins;
   log.info({ listen: config.listen, port: broker.port, origin }, 'ready');
   io.note(`Sallyport is ready at ${origin ?? config.listen}. Stop it with Ctrl-C.`);
+  const hint = originsHint(config);
+  if (hint !== undefined) io.note(hint);
 
   await stopAsked;
   log.info({}, 'stopping');
