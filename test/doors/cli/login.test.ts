@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { readFileSync, statSync, writeFileSync, existsSync, chmodSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../src/ssh/index.ts';
@@ -256,6 +258,31 @@ describe('status and logout', () => {
     await login();
     broker.override('GET /v1/session', () => problem(401, 'identity.session_revoked', 'It was revoked.'));
     expect((await run(['status'])).exitCode).toBe(4);
+  });
+
+  test('status waits once for a broker that hangs, and says what it knows', async () => {
+    const gone = await startBrokerStub();
+    const own = makeClientHome(gone);
+    await runCli(['login', '--user', 'alice', '--password-stdin'], { env: own.env, stdin: gone.password });
+    await gone.stop();
+    // Takes connections and never says a word.
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket));
+    silent.listen(Number(new URL(gone.url).port), '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const result = await runCli(['status', '--json'], { env: own.env });
+      expect(result.exitCode).toBe(3);
+      expect(JSON.parse(result.stdout)).toMatchObject({
+        session: { state: 'unchecked' },
+        certificate: { state: 'live' },
+      });
+      expect(sockets).toHaveLength(1);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+      own.remove();
+    }
   });
 
   test('a session of one broker is not sent to another', async () => {

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../src/ssh/index.ts';
-import type { BrokerStub } from '../../support/broker-stub.ts';
+import type { BrokerStub, SignBody } from '../../support/broker-stub.ts';
 import { problem, startBrokerStub } from '../../support/broker-stub.ts';
 import type { ClientHome, RunResult } from '../../support/fake-terminal.ts';
 import { cliPath, makeClientHome, runCli } from '../../support/fake-terminal.ts';
@@ -137,6 +137,25 @@ describe('renew', () => {
     expect(await renew()).toEqual({ exitCode: 0, stdout: '', stderr: '' });
     await renewed;
     expect(serial()).toBeGreaterThan(first);
+  });
+
+  test('says on a terminal what ssh waits for, once that takes over a second', async () => {
+    await login();
+    leave(-60);
+    broker.override('POST /v1/ssh/sign', async ({ body }) => {
+      await delay(1100);
+      return broker.sign(body as SignBody, 'alice');
+    });
+    const [first, second] = await Promise.all([
+      runCli(['renew', '--quiet'], { env: home.env, columns: 80 }),
+      runCli(['renew', '--quiet'], { env: home.env, columns: 80 }),
+    ]);
+    expect([first.exitCode, second.exitCode]).toEqual([0, 0]);
+    const said = `${first.stderr}${second.stderr}`;
+    expect(said).toContain('Renewing the SSH certificate…');
+    expect(said).toContain('Waiting for a renewal that is under way…');
+    for (const { stdout, stderr } of [first, second])
+      expect([stdout, stderr.endsWith('\r\u001B[K')]).toEqual(['', true]);
   });
 
   test('before anybody logged in says to do so, and makes no home', async () => {

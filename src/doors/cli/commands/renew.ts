@@ -14,6 +14,7 @@ import {
 } from '../../client/index.ts';
 import { CodedError } from '../../../kernel/index.ts';
 import { printLines } from '../output.ts';
+import { withProgress } from '../progress.ts';
 import type { ExitCode } from '../report.ts';
 import { exitCodeOf } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -84,7 +85,10 @@ const longestWaitMs = 30_000;
 async function waitForOther(terminal: Terminal, lock: string): Promise<ExitCode> {
   const files = homeFiles(homeFolder(terminal.env));
   const endMs = terminal.clock.nowMs() + longestWaitMs;
-  while (isRenewLocked(lock, terminal.clock) && terminal.clock.nowMs() < endMs) await delay(50);
+  const free = async (): Promise<void> => {
+    while (isRenewLocked(lock, terminal.clock) && terminal.clock.nowMs() < endMs) await delay(50);
+  };
+  await withProgress(terminal, 'Waiting for a renewal that is under way', free());
   if (stateOf(loadNote(files), terminal) !== 'dead') return 0;
   throw new CodedError('cli.renewal_failed', 'a renewal that was under way did not succeed', {
     next: 'Run `sallyport status`.',
@@ -109,7 +113,11 @@ async function renewUnderLock(terminal: Terminal, settings: ClientSettings): Pro
   const client = openClient(terminal, settings, origin, session);
   try {
     const key = held.publicKeyOf(privateKey);
-    const obtained = await held.obtainCertificate(terminal, client, key, note.request);
+    const obtained = await withProgress(
+      terminal,
+      'Renewing the SSH certificate',
+      held.obtainCertificate(terminal, client, key, note.request),
+    );
     const replaces = held.readCertificate(files);
     held.writeCertificate(terminal, files, { obtained, agent: note.agent });
     const comment = held.keyComment(session.person.login);

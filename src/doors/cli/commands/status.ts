@@ -21,7 +21,7 @@ import { readCertificate } from '../certificate-files.ts';
 import type { Result } from '../command.ts';
 import { openClient } from '../command.ts';
 import type { Line } from '../output.ts';
-import { fieldLines } from '../output.ts';
+import { fieldLines, hangingLines } from '../output.ts';
 import { withProgress } from '../progress.ts';
 import type { ExitCode } from '../report.ts';
 import { exitCodeOf } from '../report.ts';
@@ -45,7 +45,14 @@ export async function status(_options: unknown, terminal: Terminal): Promise<Res
   const note = loadNote(settings.files);
   const agent = await lookIntoAgent(terminal, certificate);
   const state =
-    note === undefined ? undefined : await certificateState(terminal, settings, note, certificate);
+    note === undefined
+      ? undefined
+      : await certificateState(
+          terminal,
+          settings,
+          note,
+          session.state === 'unchecked' ? undefined : certificate,
+        );
   const value = {
     broker: settings.origin ?? null,
     session: sessionValue(session),
@@ -82,7 +89,10 @@ async function lookAtSession(terminal: Terminal, settings: ClientSettings): Prom
 
 type CertificateState = 'live' | 'expired' | 'revoked';
 
-/** Asks the published list, too; a broker that cannot be asked leaves what the clock says. */
+/**
+ * Asks the published list, too; a broker that cannot be asked leaves what the clock says.
+ * @param certificate undefined also where the broker has just not answered: nobody waits for it twice.
+ */
 async function certificateState(
   terminal: Terminal,
   settings: ClientSettings,
@@ -131,7 +141,10 @@ function sessionLines(terminal: Terminal, session: SessionView, origin: string |
   return [
     { text: `Logged in at ${origin ?? ''} as ${person.login} (${person.directory}).`, tone: 'good' },
     ...(session.state === 'unchecked'
-      ? [{ text: `  not checked: ${session.why ?? ''}`, tone: 'warning' as const }]
+      ? hangingLines(terminal.stdout, '  not checked: ', session.why ?? '').map((text): Line => ({
+          text,
+          tone: 'warning',
+        }))
       : []),
     ...fieldLines(terminal.stdout, [
       ['session', `until ${formatWhen(expiresAtMs, terminal.clock.nowMs())}`],
