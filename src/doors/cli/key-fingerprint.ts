@@ -1,5 +1,5 @@
-import { readSmallFile } from '../client/index.ts';
 import { fingerprint, parseCertificate, parsePublicKey } from '../../ssh/index.ts';
+import { readGivenFile } from './given-file.ts';
 import { usage } from './report.ts';
 
 /** `SHA256:…` as it is, or that of the key or certificate in a file. Only the fingerprint is sent. */
@@ -11,10 +11,10 @@ export function keyFingerprint(text: string): string {
       'Copy it as `ssh-keygen -l` prints it: 43 characters after the colon.',
     );
   }
-  const content = readSmallFile(text);
-  if (content === undefined)
-    throw usage(`There is no file ${text}.`, 'Give a public key file, a certificate file, or SHA256:….');
-  const isCertificate = /^[a-z0-9-]+-cert-v01@openssh\.com /.test(content);
-  const key = isCertificate ? parseCertificate(content.trimEnd()).key : parsePublicKey(content);
-  return fingerprint(key.blob);
+  const next = 'Give a public key file, a certificate file, or SHA256:….';
+  return readGivenFile(text, next, (content) => {
+    const isCertificate = /^[a-z0-9-]+-cert-v01@openssh\.com /.test(content);
+    const key = isCertificate ? parseCertificate(content.trimEnd()).key : parsePublicKey(content);
+    return fingerprint(key.blob);
+  });
 }

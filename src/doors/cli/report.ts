@@ -10,7 +10,7 @@ export type ExitCode = 0 | 1 | 2 | 3 | 4;
 /** Somebody pressed Ctrl-C at a question. */
 export const interruptedExitCode = 130;
 
-/** The command line does not say what is wanted. @param next one sentence. */
+/** The command line does not say what is wanted, or names a file that is not what it should be. @param next one sentence. */
 export function usage(message: string, next: string): CodedError {
   return new CodedError('cli.usage', message, { next });
 }
@@ -32,6 +32,7 @@ const usageCodes: ReadonlySet<string> = new Set([
 export function exitCodeOf(error: unknown): ExitCode {
   if (isUnreachable(error)) return 3;
   if (isNotLoggedIn(error)) return 4;
+  if (error instanceof CodedError && error.details['givenFile'] !== undefined) return 2;
   // A broker's refusal may carry the same code as a slip on the command line; only the broker's has a status.
   if (error instanceof CodedError && usageCodes.has(error.code) && error.details['status'] === undefined)
     return 2;

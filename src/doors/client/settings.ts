@@ -62,16 +62,27 @@ function badUrl(text: string, why: string): CodedError {
   });
 }
 
-/** @throws CodedError `client.bad_ca_file` when the file is missing or holds no PEM certificate. */
+/** @throws CodedError `client.bad_ca_file` when the file is missing, cannot be read or holds no PEM certificate. */
 export function readCaFile(path: string): string {
   const next =
     'Set SALLYPORT_CA_FILE to a file with the PEM certificate of the authority, DIR/tls/ca.pem of the broker.';
-  const pem = readSmallFile(path);
+  const pem = readSetting(path, next);
   if (pem === undefined)
     throw new CodedError('client.bad_ca_file', `There is no file ${printable(path)}.`, { next });
   if (!holdsCertificates(pem))
     throw new CodedError('client.bad_ca_file', `${printable(path)} holds no PEM certificate.`, { next });
   return pem;
+}
+
+/** What keeps the file from being read is a wrong setting, like a file that is not there. */
+function readSetting(path: string, next: string): string | undefined {
+  try {
+    return readSmallFile(path);
+  } catch (error) {
+    throw error instanceof CodedError
+      ? new CodedError('client.bad_ca_file', error.message, { next, cause: error })
+      : error;
+  }
 }
 
 function holdsCertificates(pem: string): boolean {

@@ -150,11 +150,41 @@ describe('the command line', () => {
     expect(result.stderr).toContain('private key');
   });
 
-  test('a broken public key is told before any connection', async () => {
-    const result = await run(['sign', `${home.folder}/key.pub`, '--json']);
-    expect(result.exitCode).toBe(1);
-    expect((JSON.parse(result.stdout) as { error: { code: string } }).error.code).toMatch(/^ssh\./);
+  test.each([
+    ['sign HOME/key.pub', /^ssh\./],
+    ['sign HOME/no-key', 'cli.usage'],
+    ['sign HOME/private', 'cli.usage'],
+    ['sign HOME', 'client.cannot_read'],
+    ['sign /dev/null', /^ssh\./],
+    ['krl get --out HOME/x --list-key HOME/key.pub', /^ssh\./],
+    ['krl get --out HOME/x --list-key HOME', 'client.cannot_read'],
+    ['admin revoke --reason x --key HOME/key.pub', /^ssh\./],
+    ['admin revoke --reason x --key HOME', 'client.cannot_read'],
+    ['audit search --key HOME/private', /^ssh\./],
+    ['audit search --key HOME', 'client.cannot_read'],
+  ])('`%s`: a named file that is not what it should be is a wrong command line', async (line, code) => {
+    const result = await run([...line.replaceAll('HOME', home.folder).split(' '), '--json']);
+    expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([
+      2,
+      { error: { code: expect.stringMatching(code), message: expect.stringContaining('/') } },
+    ]);
   });
+
+  test.each(['missing', 'key.pub', '.'])(
+    'SALLYPORT_CA_FILE that is none (%s) is a wrong setting',
+    async (name) => {
+      const env = {
+        ...home.env,
+        SALLYPORT_URL: 'https://broker.example',
+        SALLYPORT_CA_FILE: `${home.folder}/${name}`,
+      };
+      const result = await run(['ca', 'show', '--json'], { env });
+      expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([
+        2,
+        { error: { code: 'client.bad_ca_file' } },
+      ]);
+    },
+  );
 
   test.each(['sign KEY', 'admin issued', 'audit search', 'policy explain', 'audit export --out x'])(
     '`%s` without a login exits 4',

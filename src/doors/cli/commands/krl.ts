@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { BrokerClient } from '../../client/index.ts';
-import { checkWritable, errnoOf, fileFault, readSmallFile, writeByRename } from '../../client/index.ts';
+import { checkWritable, errnoOf, fileFault, writeByRename } from '../../client/index.ts';
 import { CodedError, krlNamespace } from '../../../kernel/index.ts';
 import type { ParsedKrl, PublicKey } from '../../../ssh/index.ts';
 import { fingerprint, parseKrl, parsePublicKey, verifySshsig } from '../../../ssh/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker } from '../command.ts';
+import { readGivenFile } from '../given-file.ts';
 import { fieldLines } from '../output.ts';
 import { withProgress } from '../progress.ts';
-import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface KrlOptions {
@@ -64,10 +64,8 @@ export async function getKrl(options: KrlOptions, terminal: Terminal): Promise<R
 }
 
 function readListKey(path: string): PublicKey {
-  const text = readSmallFile(path);
-  if (text === undefined)
-    throw usage(`There is no file ${path}.`, 'Get it once with `sallyport ca show --only list-key > FILE`.');
-  return parsePublicKey(text);
+  const next = 'Get it once with `sallyport ca show --only list-key > FILE`.';
+  return readGivenFile(path, next, parsePublicKey);
 }
 
 async function fetchVerified(

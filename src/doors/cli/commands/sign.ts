@@ -1,5 +1,4 @@
-import { checkWritable, readSmallFile, writeByRename } from '../../client/index.ts';
-import { CodedError } from '../../../kernel/index.ts';
+import { checkWritable, writeByRename } from '../../client/index.ts';
 import { fingerprint, parsePublicKey } from '../../../ssh/index.ts';
 import { obtainCertificate } from '../certificate-files.ts';
 import type { CertificateOptions } from '../certificate-options.ts';
@@ -7,6 +6,7 @@ import { signRequest } from '../certificate-options.ts';
 import { certificateLines, certificateValue } from '../certificate-report.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
+import { readGivenFile } from '../given-file.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -18,15 +18,14 @@ export interface SignOptions extends CertificateOptions {
 
 /** Gets a certificate for somebody's own public key. The private key stays where it is. */
 export async function sign(keyFile: string, options: SignOptions, terminal: Terminal): Promise<Result> {
-  const text = readSmallFile(keyFile);
-  if (text === undefined)
-    throw usage(`There is no file ${keyFile}.`, 'Give the path of a public key, e.g. ~/.ssh/id_ed25519.pub.');
-  if (text.includes('PRIVATE KEY'))
+  const next = 'Give the path of a public key, e.g. ~/.ssh/id_ed25519.pub.';
+  const key = readGivenFile(keyFile, next, (text) => {
+    if (!text.includes('PRIVATE KEY')) return parsePublicKey(text);
     throw usage(
       `${keyFile} is a private key.`,
       `Give its public half, ${keyFile}.pub; the private key goes nowhere.`,
     );
-  const key = parsePublicKey(text);
+  });
   const request = signRequest(options);
   const file = options.out ?? certificatePath(keyFile);
   if (file !== '-') checkWritable(file);
@@ -51,9 +50,7 @@ export async function sign(keyFile: string, options: SignOptions, terminal: Term
 /** The name under which ssh finds the certificate beside its key: `KEY-cert.pub`. */
 export function certificatePath(keyFile: string): string {
   if (keyFile.endsWith('-cert.pub')) {
-    throw new CodedError('cli.usage', `${keyFile} is a certificate already.`, {
-      next: 'Give the public key that it was made for.',
-    });
+    throw usage(`${keyFile} is a certificate already.`, 'Give the public key that it was made for.');
   }
   return keyFile.endsWith('.pub') ? `${keyFile.slice(0, -4)}-cert.pub` : `${keyFile}-cert.pub`;
 }
