@@ -70,6 +70,8 @@ function buildProgram(options: ProgramOptions, ending: Ending): Command {
     .version(terminal.version, '--version', 'print the version')
     .helpOption('-h, --help', 'explain a command')
     .helpCommand('help [command]', 'explain a command')
+    // What stands before a command is the program's or the group's: both take --json, like each command.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
@@ -103,7 +105,8 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
         .addHelpText('after', `\nExample:\n${example.replaceAll(/^/gm, '  ')}`),
     run: async (json, work) => {
       const result = await work();
-      if (result !== undefined) ending.exitCode = print(terminal, result, json === true);
+      const before = groupsOf(program).some((group) => group.opts()['json'] === true);
+      if (result !== undefined) ending.exitCode = print(terminal, result, json === true || before);
     },
   };
   addPersonCommands(program, table);
@@ -115,10 +118,15 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   return program;
 }
 
-/** Every command that does something can say it to a machine. */
+/** Every command that does something can say it to a machine; it may be asked before the command's name, too. */
 function addJsonOption(command: Command): void {
-  if (command.commands.length === 0) command.option('--json', 'print one JSON document on standard output');
-  else command.commands.forEach(addJsonOption);
+  command.option('--json', 'print one JSON document on standard output');
+  command.commands.forEach(addJsonOption);
+}
+
+/** Those that only hold other commands. */
+function groupsOf(command: Command): readonly Command[] {
+  return command.commands.length === 0 ? [] : [command, ...command.commands.flatMap(groupsOf)];
 }
 
 /** No option and no argument means anything when it is empty: most often a variable of a script was. */

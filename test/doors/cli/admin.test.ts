@@ -69,6 +69,16 @@ describe('admin revoke', () => {
   });
 });
 
+test('a command within two groups takes --json before any of its names', async () => {
+  broker.override('POST /v1/admin/principals/release', () => ({
+    body: { principal: 'x', owner: { id: 'corp:1' } },
+  }));
+  for (const at of [0, 1, 2, 3]) {
+    const words = ['admin', 'principal', 'release', 'x', '--reason', 'r'].toSpliced(at, 0, '--json');
+    expect(JSON.parse((await run(...words)).stdout)).toEqual({ principal: 'x', owner: { id: 'corp:1' } });
+  }
+});
+
 describe('audit search', () => {
   const search = (...args: readonly string[]): Promise<RunResult> =>
     run('audit', 'search', ...args, '--json');

@@ -140,6 +140,11 @@ describe('the command line', () => {
     expect(flat).toContain('shows what it would hit until --yes');
   });
 
+  test.each([['--json status'], ['status --json']])('`%s` answers in JSON', async (line) => {
+    const result = await run(line.split(' '));
+    expect([result.exitCode, JSON.parse(result.stdout)]).toMatchObject([4, { session: { state: 'none' } }]);
+  });
+
   test('prints its version', async () => {
     expect(await run(['--version'])).toEqual({ exitCode: 0, stdout: '0.0.0-test\n', stderr: '' });
   });
@@ -320,8 +325,12 @@ describe('the operator’s commands', () => {
 
   test('what they answer is printed as text or as JSON', async () => {
     expect((await run(['people', 'list', '--config', 'F'], { operator })).stdout).toBe('done\n');
-    const json = await run(['people', 'list', '--config', 'F', '--json'], { operator });
-    expect(JSON.parse(json.stdout)).toEqual({ ok: true });
+    for (const args of [
+      ['people', 'list', '--config', 'F', '--json'],
+      ['people', '--json', 'list', '--config', 'F'],
+      ['--json', 'people', 'list', '--config', 'F'],
+    ])
+      expect(JSON.parse((await run(args, { operator })).stdout)).toEqual({ ok: true });
   });
 
   test('what they refuse is told like everything else', async () => {
