@@ -115,7 +115,11 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
       `Next: sallyport serve --config ${configFile}`,
       ...(admin === undefined
         ? [`      sallyport people add --config ${configFile} NAME --group admins --group users`]
-        : [`      sallyport login --user ${admin.name}`]),
+        : [
+            'and in another terminal:',
+            `      export SALLYPORT_URL=${origins[0]} SALLYPORT_CA_FILE=${join(folder, 'tls', 'ca.pem')}`,
+            `      sallyport login --user ${admin.name}`,
+          ]),
     ],
   };
 }
