@@ -51,14 +51,18 @@ describeWithPeers(
       must(person, ['login', '--user', person.login, '--password-stdin', ...more], person.password);
 
     /** Plain ssh: whatever it needs stands in its configuration. Not synchronous: the broker runs in this process. */
-    function ssh(): Promise<{ code: number; stdout: string; stderr: string }> {
+    function ssh(
+      command = 'echo in',
+      ...more: readonly string[]
+    ): Promise<{ code: number; stdout: string; stderr: string }> {
       const args = [
         '-F',
         join(folder, 'ssh_config'),
         '-p',
         String(sshd.port),
+        ...more,
         `${user.login}@127.0.0.1`,
-        'echo in',
+        command,
       ];
       // No SALLYPORT_URL here: login has remembered it.
       const env = { PATH: process.env['PATH'], HOME: folder };
@@ -69,6 +73,17 @@ describeWithPeers(
       });
     }
 
+    const noteFile = (): string => join(folder, user.login, 'certificate.json');
+    const readNote = (): { serial: string } =>
+      JSON.parse(readFileSync(noteFile(), 'utf8')) as { serial: string };
+    /** Makes the next ssh renew the certificate. @returns the note as it was. */
+    function expire(): { serial: string } {
+      const note = readNote();
+      const times = { validBefore: '2020-01-01T00:00:00Z', validAfter: '2019-12-31T00:00:00Z' };
+      writeFileSync(noteFile(), JSON.stringify({ ...note, ...times }));
+      return note;
+    }
+
     it('login once, then plain ssh logs in, and renews a certificate that died', async () => {
       await logIn(user);
       const block = (await must(user, ['ssh-config', '--hosts', '127.0.0.1'])).stdout;
@@ -76,14 +91,24 @@ describeWithPeers(
       writeFileSync(join(folder, 'ssh_config'), `${block}\n${strict}`);
       expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
 
-      const noteFile = join(folder, user.login, 'certificate.json');
-      const note = JSON.parse(readFileSync(noteFile, 'utf8')) as { serial: string };
-      writeFileSync(
-        noteFile,
-        JSON.stringify({ ...note, validBefore: '2020-01-01T00:00:00Z', validAfter: '2019-12-31T00:00:00Z' }),
-      );
+      const { serial } = expire();
       expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
-      expect(JSON.parse(readFileSync(noteFile, 'utf8'))).not.toMatchObject({ serial: note.serial });
+      expect(readNote()).not.toMatchObject({ serial });
+    });
+
+    it('who asks for fewer extensions has fewer, also after the renewal', async () => {
+      const terminal = (): Promise<object> => ssh('tty', '-tt');
+      const given = { code: 0, stdout: expect.stringMatching(/^\/dev\/pts\/\d+\s*$/m) };
+      const refused = { code: 255, stderr: expect.stringContaining('PTY allocation request failed') };
+      await logIn(user, '--extension', 'permit-pty');
+      expect(await terminal()).toMatchObject(given);
+      await logIn(user, '--no-extensions');
+      expect(await terminal()).toMatchObject(refused);
+      expire();
+      expect(await terminal()).toMatchObject(refused);
+      expect(await ssh()).toMatchObject({ code: 0, stdout: 'in\n' });
+      await logIn(user);
+      expect(await terminal()).toMatchObject(given);
     });
 
     it('a rehearsed revocation changes nothing, a real one ends logins, sessions and renewals', async () => {
