@@ -78,7 +78,7 @@ export function syncFolder(folder: string): void {
 }
 
 /**
- * Refuses a file that could not be written, before anything is asked that is of no use without it; a folder that is missing
+ * Refuses a file that could not or must not be written, before anything is asked that is of no use without it; a folder that is missing
  * is not made, because a mistyped path in a timer would go unnoticed for ever.
  * @throws CodedError `client.cannot_write`
  */
@@ -89,7 +89,10 @@ export function checkWritable(path: string): void {
       next: 'Check the path, or make the folder first.',
     });
   }
-  if (isFolder(path)) throw cannotWrite(path, 'EISDIR');
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw cannotWrite(path, 'EISDIR');
+  // To root's hands a rename would put a file in the place of /dev/null.
+  if (there?.isFile() === false) throw cannotWrite(path, 'it is no plain file');
   checkAccess(folder, path);
 }
 
@@ -176,7 +179,7 @@ function cannotWrite(path: string, error: unknown): CodedError {
   return fileFault('client.cannot_write', 'written', path, error);
 }
 
-/** A CodedError for a failed file operation, with the cause in words. @param error of the system, or its errno alone. */
+/** A CodedError for a failed file operation, with the cause in words. @param error of the system, its errno, or its cause. */
 export function fileFault(code: `client.${string}`, done: string, path: string, error: unknown): CodedError {
   const errno = typeof error === 'string' ? error : (errnoOf(error) ?? 'unknown error');
   return new CodedError(code, `${path} cannot be ${done}: ${causes[errno] ?? errno}.`, {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CertificateNote } from '../../../src/doors/client/index.ts';
 import {
@@ -85,10 +85,11 @@ describe('files of the home', () => {
     ['below a file', 'plain/x', 'there is no folder'],
     ['far below a file', 'plain/x/y/z', 'there is no folder'],
     ['that is a folder', 'inner', 'it is a folder'],
+    ['that is a device', '/dev/null', 'it is no plain file'],
   ])('a file %s is refused before anything is written', (_title, name, why) => {
     writeFileSync(join(folder, 'plain'), '');
     fs.mkdirSync(join(folder, 'inner'));
-    expect(() => checkWritable(join(folder, name))).toThrow(
+    expect(() => checkWritable(resolve(folder, name))).toThrow(
       expect.objectContaining({ code: 'client.cannot_write', message: expect.stringContaining(why) }),
     );
     expect(readdirSync(folder)).toEqual(['inner', 'plain']);
