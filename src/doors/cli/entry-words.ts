@@ -74,7 +74,10 @@ function subjectWords(item: LogEntry, names: ReadonlyMap<string, string>): strin
 
 function changeWords(item: LogEntry): readonly string[] {
   // A text only for the policy: the SHA-256 of the file that is in force now.
-  return [listAt(item, 'change', 'what'), labelled('policy', textAt(item, 'change', 'after').slice(0, 12))];
+  const policy = textAt(item, 'change', 'after').slice(0, 12);
+  // Of a person of the built-in directory: who comes to be an admin must be seen at a glance.
+  const groups = listOf(within(within(item.entry['change'], 'after'), 'groups'));
+  return [listAt(item, 'change', 'what'), labelled('in', groups), labelled('policy', policy)];
 }
 
 function publicationWords(item: LogEntry): readonly string[] {
@@ -122,8 +125,11 @@ function textAt(item: LogEntry, part: string, name: string): string {
 }
 
 function listAt(item: LogEntry, part: string, name: string): string {
-  const list = within(item.entry[part], name);
-  return Array.isArray(list) ? list.map(textOf).join(' ') : '';
+  return listOf(within(item.entry[part], name));
+}
+
+function listOf(value: unknown): string {
+  return Array.isArray(value) ? value.map(textOf).join(' ') : '';
 }
 
 function within(value: unknown, name: string): unknown {

@@ -99,10 +99,10 @@ describe('an entry in a few words', () => {
       {
         subject: { uid: 'builtin:2' },
         target: { kind: 'directory', value: 'builtin' },
-        change: { what: ['password', 'groups'], after: { disabled: false } },
+        change: { what: ['password', 'groups'], after: { groups: ['admins', 'users'] } },
       },
       {},
-      'directory builtin, dora, password groups',
+      'directory builtin, dora, password groups, in admins users',
     ],
     [
       'principal.release',
