@@ -26,7 +26,7 @@ export async function findPerson(rooms: Asked, text: string): Promise<KnownPerso
   const [only, ...others] = found;
   if (only === undefined) {
     throw new CodedError('revocation.unknown_target', `Nobody here is called “${printable(text, 80)}”.`, {
-      next: 'Check the spelling, or give the person id that `sallyport admin issued` prints. Nothing has been changed.',
+      next: 'Check the spelling, or give the person id that `sallyport admin issued` prints.',
     });
   }
   if (others.length > 0) {
@@ -35,7 +35,7 @@ export async function findPerson(rooms: Asked, text: string): Promise<KnownPerso
       'revocation.ambiguous_person',
       `${ids.length} people are called “${printable(text, 80)}”: ${ids.join(', ')}.`,
       {
-        next: 'Give one of these person ids instead of the name. Nothing has been changed.',
+        next: 'Give one of these person ids instead of the name.',
         details: { ids },
       },
     );
