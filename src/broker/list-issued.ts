@@ -6,11 +6,11 @@ import type { Credential } from './unit-of-work.ts';
 export interface IssuedQuery {
   readonly person?: string;
   readonly live: boolean;
-  readonly after: bigint;
+  readonly before?: bigint;
   readonly limit: number;
 }
 
-/** What was issued, ascending by serial, from the very rows that revocation reads. The look itself is recorded. */
+/** What was issued, newest first, from the very rows that revocation reads. The look itself is recorded. */
 export async function listIssued(
   rooms: Rooms,
   query: IssuedQuery,
@@ -25,7 +25,7 @@ export async function listIssued(
   });
   const found = await rooms.store.credentials({
     live: query.live,
-    after: query.after,
+    ...(query.before === undefined ? {} : { before: query.before }),
     limit: query.limit + 1,
     nowMs,
     ...(person === undefined ? {} : { personId: person.id }),

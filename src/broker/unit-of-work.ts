@@ -147,8 +147,8 @@ export interface CredentialQuery {
   readonly personId?: PersonId;
   /** Only neither expired nor revoked. */
   readonly live: boolean;
-  /** Serials after this one, ascending. */
-  readonly after: bigint;
+  /** Serials below this one, newest first. */
+  readonly before?: bigint;
   readonly limit: number;
   readonly nowMs: number;
 }
@@ -189,7 +189,7 @@ export interface Reads {
   liveCredentials(target: CredentialTarget, nowMs: number): Promise<readonly Credential[]>;
   /** True when the target names anything that was ever issued. */
   everIssued(target: CredentialTarget): Promise<boolean>;
-  /** Of all CAs, by serial ascending. */
+  /** Of all CAs, by serial descending. */
   credentials(query: CredentialQuery): Promise<readonly Credential[]>;
   /** Fingerprints of the CAs of which a credential expires at or after the given second. */
   authoritiesInUse(notExpiredBeforeSeconds: bigint): Promise<readonly string[]>;

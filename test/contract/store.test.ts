@@ -169,7 +169,7 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
         expect(await store.sessionsOf(bert, start)).toBe(0);
         expect([...(await store.principalOwners(['free', 'anna']))]).toEqual([['anna', anna]]);
         expect((await store.publication('krl'))?.version).toBe(5n);
-        expect(await store.credentials({ live: false, after: 0n, limit: 10, nowMs: start })).toHaveLength(1);
+        expect(await store.credentials({ live: false, limit: 10, nowMs: start })).toHaveLength(1);
       },
     );
 
@@ -475,7 +475,7 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
       store = await place.open();
       const made = await issue({ validBefore: (1n << 62n) + 1n });
       expect(made.serial).toBe(big);
-      const [found] = await store.credentials({ live: false, after: big - 1n, limit: 5, nowMs: start });
+      const [found] = await store.credentials({ live: false, before: big + 1n, limit: 5, nowMs: start });
       expect(found).toEqual(made);
       await store.commit({ revoke: { credentials: [made], atMs: start, reason: 'x' }, entries: [] });
       expect(await store.revokedSerials(ca, 0n)).toEqual(BigUint64Array.of(big));
@@ -488,7 +488,8 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
         const target = { kind: 'serial', serial: serial(value), caFingerprint: ca } as const;
         expect(await store.everIssued(target)).toBe(false);
         expect(await store.liveCredentials(target, start)).toEqual([]);
-        expect(await store.credentials({ live: false, after: value, limit: 5, nowMs: start })).toEqual([]);
+        const query = { live: false, before: value, limit: 5, nowMs: start };
+        expect(await store.credentials(query)).toHaveLength(1);
         expect(await store.searchLog({ before: value, limit: 5 })).toHaveLength(1);
         expect(await all(0n, value)).toHaveLength(1);
       }
@@ -596,13 +597,13 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
   });
 
   describe('credentials', () => {
-    it('come back as they were, page by page, ascending', async () => {
+    it('come back as they were, page by page, newest first', async () => {
       const made: Credential[] = [];
       for (let count = 0; count < 7; count += 1)
         made.push(await issue({ principals: ['anna', `extra-${count}`] }));
-      const page = (after: bigint) => store.credentials({ live: false, after, limit: 3, nowMs: start });
-      expect([...(await page(0n)), ...(await page(3n)), ...(await page(6n))]).toEqual(made);
-      expect(await page(7n)).toEqual([]);
+      const page = (before?: bigint) => store.credentials({ live: false, before, limit: 3, nowMs: start });
+      expect([...(await page()), ...(await page(5n)), ...(await page(2n))]).toEqual(made.toReversed());
+      expect(await page(1n)).toEqual([]);
     });
 
     it('can be asked by person and by life', async () => {
@@ -616,7 +617,9 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
         live: boolean;
         nowMs?: number;
       }): Promise<bigint[]> =>
-        (await store.credentials({ after: 0n, limit: 10, nowMs: start, ...query })).map((one) => one.serial);
+        (await store.credentials({ limit: 10, nowMs: start, ...query }))
+          .map((one) => one.serial)
+          .toReversed();
       expect(await ask({ live: true })).toEqual([dying.serial, living.serial, other.serial]);
       expect(await ask({ live: true, nowMs: start + 9999 })).toEqual([
         dying.serial,
@@ -630,7 +633,7 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
         living.serial,
         revoked.serial,
       ]);
-      const [, , , found] = await store.credentials({ live: false, after: 0n, limit: 10, nowMs: start });
+      const [found] = await store.credentials({ live: false, limit: 10, nowMs: start });
       expect(found).toEqual({ ...revoked, revokedMs: start + 5, revokedReason: 'why' });
     });
 
@@ -686,7 +689,7 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
       const made = await issue();
       for (const reason of ['first', 'second'])
         await store.commit({ revoke: { credentials: [made], atMs: start, reason }, entries: [] });
-      const [found] = await store.credentials({ live: false, after: 0n, limit: 1, nowMs: start });
+      const [found] = await store.credentials({ live: false, limit: 1, nowMs: start });
       expect(found?.revokedReason).toBe('first');
     });
   });

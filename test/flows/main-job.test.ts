@@ -294,6 +294,17 @@ describe('the main job over real HTTPS', () => {
     expect((await admin.releasePrincipal(release)).principal).toBe('alice');
   });
 
+  it('lists what was issued newest first, page by page', async () => {
+    const admin = await broker.loggedIn(second);
+    const client = await broker.loggedIn(alice);
+    const made = [await client.sign(newKey(), {}), await client.sign(newKey(), {})].map(
+      ({ serial }) => serial,
+    );
+    const first = await admin.issued({ limit: '1' });
+    const next = await admin.issued({ limit: '1', after: first.next });
+    expect([...next.items, ...first.items].map(({ serial }) => serial)).toEqual(made);
+  });
+
   it('binds a name anew when it was released while a certificate for it was under way', async () => {
     const admin = await broker.loggedIn(second);
     const owner = await broker.loggedIn(alice);

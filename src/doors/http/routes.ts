@@ -190,15 +190,15 @@ export const routes: readonly Route[] = [
     method: 'get',
     path: '/v1/admin/issued',
     permission: 'admin-or-auditor',
-    summary: 'Certificates issued, ascending by serial.',
+    summary: 'Certificates issued, newest first.',
     query: schema.issuedQuery,
     answers: { status: 200, json: schema.issuedAnswer },
     async handle({ rooms, query }, caller) {
       const { person, live, after, limit } = query;
       const asked = {
         live: live === 'true',
-        after: toUint64(after),
         limit,
+        ...(after === undefined ? {} : { before: toUint64(after) }),
         ...(person === undefined ? {} : { person }),
       };
       const { credentials, next, nowMs } = await listIssued(rooms, asked, caller);

@@ -59,7 +59,7 @@ export const explainQuery = z.strictObject({
 export const issuedQuery = z.strictObject({
   person: text(256).optional(),
   live: queryFlag,
-  after: decimal.default('0'),
+  after: decimal.optional(),
   limit,
 });
 

@@ -60,8 +60,12 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
       );
     },
     async credentials(query) {
-      const conditions = ['c.serial > ?'];
-      const values: SQLInputValue[] = [bounded(query.after)];
+      const conditions = ['TRUE'];
+      const values: SQLInputValue[] = [];
+      if (query.before !== undefined) {
+        conditions.push('c.serial < ?');
+        values.push(bounded(query.before));
+      }
       if (query.personId !== undefined) {
         await catchUp.credentials();
         const { where, values: named } = targetClause({ kind: 'person', personId: query.personId });
@@ -72,7 +76,7 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
         conditions.push('c.revoked_ms IS NULL AND c.valid_before > ?');
         values.push(Math.floor(query.nowMs / 1000));
       }
-      const sql = `SELECT ${credentialColumns} WHERE ${conditions.join(' AND ')} ORDER BY c.serial LIMIT ?`;
+      const sql = `SELECT ${credentialColumns} WHERE ${conditions.join(' AND ')} ORDER BY c.serial DESC LIMIT ?`;
       return all(sql, ...values, query.limit).map(toCredential);
     },
     async revokedSerials(caFingerprint, notExpiredBeforeSeconds) {

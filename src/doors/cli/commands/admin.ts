@@ -6,7 +6,7 @@ import { withSession } from '../command.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
 import type { Line } from '../output.ts';
 import { fieldLines, tableLines } from '../output.ts';
-import { collectLast, moreNote } from '../pages.ts';
+import { collectPages, moreNote } from '../pages.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -161,13 +161,13 @@ export interface IssuedOptions {
   readonly limit: number;
 }
 
-/** Lists certificates, the newest first. The broker gives the oldest first, so that it is asked for all of them. */
+/** Lists certificates, the newest first. */
 export async function listIssued(options: IssuedOptions, terminal: Terminal): Promise<Result> {
   return withSession(terminal, async ({ client }) => {
     const found = await withProgress(
       terminal,
       'Asking the broker',
-      collectLast(options.limit, (after, limit) =>
+      collectPages(options.limit, (after, limit) =>
         client.issued({
           person: options.person,
           live: options.live === true ? 'true' : undefined,
