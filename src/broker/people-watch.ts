@@ -64,7 +64,7 @@ export class PeopleWatch {
       for (const { bytes } of page) {
         const { subject, change } = JSON.parse(bytes.toString('utf8')) as ChangeEntry;
         const id = subject.uid.startsWith(prefix) ? subject.uid.slice(prefix.length) : undefined;
-        if (id !== undefined && !newest.has(id)) newest.set(id, change.after);
+        if (id !== undefined && !newest.has(id)) newest.set(id, isMark(change.after) ? change.after : null);
       }
       before = page.at(-1)?.index;
       if (page.length < pageSize) break;
@@ -101,7 +101,18 @@ interface PersonChange {
 /** The part of a `directory.change` entry that is read back; docs/formats/log.md describes it. */
 interface ChangeEntry {
   readonly subject: { readonly uid: string };
-  readonly change: { readonly after: PersonMark | null };
+  readonly change: { readonly after: unknown };
+}
+
+/** What another version may have written in this place counts as nothing known: then the person is told of anew. */
+function isMark(value: unknown): value is PersonMark {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'record' in value &&
+    'groups' in value &&
+    Array.isArray(value.groups)
+  );
 }
 
 type Difference = 'added' | 'removed' | 'password' | 'groups' | 'disabled' | 'enabled' | 'names';

@@ -685,6 +685,18 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
       for (const target of unknown) expect(await store.everIssued(target)).toBe(false);
     });
 
+    it('tell which CAs have any that is not expired', async () => {
+      const second = BigInt(start / 1000);
+      expect(await store.authoritiesInUse(second)).toEqual([]);
+      await issue({ validBefore: second + 10n });
+      await issue({ validBefore: second - 10n });
+      await store.reserveSerials(otherCa, 1);
+      await issue({ caFingerprint: otherCa, validBefore: second + 5n });
+      expect(await store.authoritiesInUse(second + 5n)).toEqual([ca, otherCa]);
+      expect(await store.authoritiesInUse(second + 6n)).toEqual([ca]);
+      expect(await store.authoritiesInUse(second + 11n)).toEqual([]);
+    });
+
     it('keep the first revocation', async () => {
       const made = await issue();
       for (const reason of ['first', 'second'])

@@ -47,8 +47,9 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
     },
     async authoritiesInUse(notExpiredBeforeSeconds) {
       // The newest serials expire last: one of a CA in use is met at once.
-      const sql = `SELECT fingerprint FROM ca WHERE EXISTS (
-        SELECT 1 FROM credential c WHERE c.ca_id = ca.id AND c.valid_before >= ? ORDER BY c.serial DESC) ORDER BY id`;
+      const sql = `SELECT fingerprint FROM ca WHERE (
+        SELECT 1 FROM credential c WHERE c.ca_id = ca.id AND c.valid_before >= ? ORDER BY c.serial DESC LIMIT 1
+      ) IS NOT NULL ORDER BY id`;
       return all(sql, notExpiredBeforeSeconds).map((row) => row['fingerprint'] as string);
     },
     async everIssued(target) {
