@@ -72,10 +72,25 @@ export interface LogHead {
   readonly root: Buffer;
 }
 
-/** Result of an append: everything a store must write in the one transaction. */
-export interface Appended {
-  readonly entries: readonly EncodedEntry[];
+/** A hash above the leaves that the tiles of C2SP tlog-tiles hold: of 256^level entries, from index * 256^level on. */
+export interface TileHash {
+  /** 1 or more; the hashes of level 0 are those of the leaves. */
+  readonly level: number;
+  readonly index: bigint;
+  /** 32 bytes. */
+  readonly hash: Buffer;
+}
+
+/** What a tree becomes with more leaves. */
+export interface Grown {
   readonly head: LogHead;
+  /** Of the subtrees that the new leaves completed. */
+  readonly tileHashes: readonly TileHash[];
+}
+
+/** Result of an append: everything a store must write in the one transaction. */
+export interface Appended extends Grown {
+  readonly entries: readonly EncodedEntry[];
   /** The signed C2SP checkpoint of the new head. */
   readonly checkpoint: string;
 }
@@ -83,4 +98,6 @@ export interface Appended {
 /** The only thing a store needs from accounting: turns drafts into bytes that follow a head. Pure but for salt and ids. */
 export interface LogAppender {
   append(head: LogHead, drafts: readonly EntryDraft[]): Appended;
+  /** The tree alone, over leaf hashes that are stored already: for a store that fills in tiles, or copies a log. */
+  grow(head: LogHead, leafHashes: Iterable<Buffer>): Grown;
 }

@@ -62,14 +62,3 @@ export function tilesOverLeaves(
   };
   return read;
 }
-
-/** The same over a store that is asked for entries, [from, to): what a broker hands out for an export. */
-export function tilesOverEntries(
-  readEntries: (from: bigint, to: bigint) => AsyncIterable<{ readonly leafHash: Buffer }>,
-): ReadTile {
-  return tilesOverLeaves(async (from, count) => {
-    const hashes: Buffer[] = [];
-    for await (const { leafHash } of readEntries(from, from + BigInt(count))) hashes.push(leafHash);
-    return Buffer.concat(hashes);
-  });
-}

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { CodedError } from '../kernel/index.ts';
-import type { LogHead } from './entry.ts';
+import type { LogHead, TileHash } from './entry.ts';
 
 /** SHA-256, 32 bytes. By way of a string: a buffer made by `hash` itself costs twice as much as all the rest. */
 export function digest(bytes: Uint8Array): Buffer {
@@ -35,11 +35,17 @@ export function emptyLogHead(origin: string): LogHead {
   return { origin, size: 0n, frontier: [], root: emptyRoot() };
 }
 
-/** Puts one leaf after `size` leaves: `frontier` (largest subtree first) is changed in place. */
-export function pushLeaf(frontier: Buffer[], size: bigint, leaf: Buffer): void {
+/**
+ * Puts one leaf after `size` leaves: `frontier` (largest subtree first) is changed in place. Hashes that a tile above level 0
+ * holds, of subtrees of 256, 65,536, … leaves, are added to `tileHashes` as the leaf completes them.
+ */
+export function pushLeaf(frontier: Buffer[], size: bigint, leaf: Buffer, tileHashes?: TileHash[]): void {
   let carry = leaf;
   // Each trailing one bit of the size is a perfect subtree on the right edge that the new leaf completes.
-  for (let rest = size; rest % 2n === 1n; rest /= 2n) carry = nodeHash(frontier.pop() ?? leaf, carry);
+  for (let rest = size, height = 1; rest % 2n === 1n; rest /= 2n, height += 1) {
+    carry = nodeHash(frontier.pop() ?? leaf, carry);
+    if (height % 8 === 0) tileHashes?.push({ level: height / 8, index: size >> BigInt(height), hash: carry });
+  }
   frontier.push(carry);
 }
 

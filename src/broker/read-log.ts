@@ -1,4 +1,4 @@
-import { tilesOverEntries, writeBundle } from '../accounting/index.ts';
+import { writeBundle } from '../accounting/index.ts';
 import { CodedError, type PersonId } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { findPerson } from './find-person.ts';
@@ -62,14 +62,12 @@ export async function exportLog(
       { next: 'Choose 0 <= from < to <= the size of the log, or leave both out.' },
     );
   }
-  const readEntries = (first: bigint, end: bigint): ReturnType<Rooms['store']['logEntries']> =>
-    rooms.store.logEntries(first, end);
   return writeBundle({
     checkpoint,
     from,
     to,
-    entries: readEntries(from, to),
-    readTile: tilesOverEntries(readEntries),
+    entries: rooms.store.logEntries(from, to),
+    readTile: (...place) => rooms.store.readTile(...place),
     signer: rooms.logSigner,
   });
 }

@@ -1,4 +1,4 @@
-import type { EntryDraft } from '../accounting/index.ts';
+import type { EntryDraft, ReadTile } from '../accounting/index.ts';
 import type { Session, ThrottleRow } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
 
@@ -118,6 +118,11 @@ export interface Change {
   readonly returnedSerials?: readonly SerialBlock[];
   /** Serials that are settled (released or void), be it whole blocks or parts of them: they are not abandoned any more. */
   readonly settledSerials?: readonly SerialBlock[];
+  /**
+   * How far a sink of the log has got: entries below `next` arrived there. Refused unless it stands at `from` (0 at first), so
+   * that of two who deliver at the same time one notices.
+   */
+  readonly moveSink?: { readonly sink: string; readonly from: bigint; readonly next: bigint };
   /** At start, once `abandonedSerials` are accounted for as void by the entries of this very change. */
   readonly settleAllBlocks?: true;
   readonly entries: readonly EntryDraft[];
@@ -209,6 +214,10 @@ export interface Reads {
   }>;
   /** Entries with `from <= index < to`, ascending. */
   logEntries(from: bigint, to: bigint): AsyncIterable<StoredEntry>;
+  /** A tile of the tree; as many hashes as were asked for, as long as the tree has them. */
+  readonly readTile: ReadTile;
+  /** The index each sink is to be given next; without those that never moved. */
+  sinkPositions(): Promise<ReadonlyMap<string, bigint>>;
   /** What matches every field of the query, newest first. Everything committed before the call is searched. */
   searchLog(query: LogQuery): Promise<readonly StoredEntry[]>;
 }
@@ -219,8 +228,8 @@ export interface Reads {
  */
 export interface Store extends Reads {
   /**
-   * @throws CodedError `store.conflict` when the guard does not hold, a claimed principal belongs to somebody else, or the
-   * publication is not newer than the one that is there,
+   * @throws CodedError `store.conflict` when the guard does not hold, a claimed principal belongs to somebody else, the
+   * publication is not newer than the one that is there, or a sink stands elsewhere,
    * `store.busy` when too many wait, `store.unavailable` when the disk refuses.
    */
   commit(change: Change): Promise<Committed>;

@@ -903,6 +903,78 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
     });
   });
 
+  describe('the tiles of the tree', () => {
+    /** Hashes of a tile by RFC 6962 alone, from the bytes of the entries. */
+    const expected = async (level: number, index: bigint, width: number): Promise<Buffer> => {
+      const span = 256n ** BigInt(level);
+      const hashes: Buffer[] = [];
+      for (let at = index * 256n; at < index * 256n + BigInt(width); at += 1n)
+        hashes.push(merkleTreeHash((await all(at * span, (at + 1n) * span)).map(({ bytes }) => bytes)));
+      return Buffer.concat(hashes);
+    };
+
+    it('hold every hash that the entries give, however the entries came', async () => {
+      for (const count of [255, 1, 1, 511, 300]) await store.commit({ entries: entries(count) });
+      expect(await store.readTile(0, 0n, 256)).toEqual(await expected(0, 0n, 256));
+      expect(await store.readTile(0, 4n, 44)).toEqual(await expected(0, 4n, 44));
+      expect(await store.readTile(1, 0n, 4)).toEqual(await expected(1, 0n, 4));
+      await reopen();
+      await store.commit({ entries: entries(212) });
+      expect(await store.readTile(1, 0n, 5)).toEqual(await expected(1, 0n, 5));
+    });
+
+    it('give what there is where more is asked for', async () => {
+      await store.commit({ entries: entries(258) });
+      expect(await store.readTile(0, 1n, 256)).toEqual(await expected(0, 1n, 2));
+      expect(await store.readTile(1, 0n, 256)).toEqual(await expected(1, 0n, 1));
+      expect(await store.readTile(2, 0n, 1)).toEqual(Buffer.alloc(0));
+    });
+
+    it('are made from the leaves where they are missing', async () => {
+      await store.commit({ entries: entries(700) });
+      await store.close();
+      place.sql('DELETE FROM log_tile_hash');
+      store = await place.open();
+      expect(await store.readTile(1, 0n, 2)).toEqual(await expected(1, 0n, 2));
+      await store.commit({ entries: entries(68) });
+      expect(await store.readTile(1, 0n, 3)).toEqual(await expected(1, 0n, 3));
+    });
+
+    it('are not made from leaves that do not give the signed root', async () => {
+      await store.commit({ entries: entries(300) });
+      await store.close();
+      place.sql(unlockLog);
+      place.sql(
+        'DELETE FROM log_tile_hash; UPDATE log_entry SET leaf_hash = (SELECT leaf_hash FROM log_entry WHERE idx = 3) WHERE idx = 9',
+      );
+      expect(await codeOf(place.open())).toBe('store.damaged');
+    });
+  });
+
+  describe('a sink', () => {
+    it('starts at the first entry and keeps its place', async () => {
+      expect((await store.sinkPositions()).size).toBe(0);
+      await store.commit({ moveSink: { sink: 'siem', from: 0n, next: 7n }, entries: [] });
+      await store.commit({ moveSink: { sink: 'siem', from: 7n, next: 9n }, entries: [] });
+      await store.commit({ moveSink: { sink: 'file', from: 0n, next: 2n }, entries: [] });
+      await reopen();
+      expect(await store.sinkPositions()).toEqual(
+        new Map([
+          ['siem', 9n],
+          ['file', 2n],
+        ]),
+      );
+    });
+
+    it('is not moved from where it does not stand', async () => {
+      await store.commit({ moveSink: { sink: 'siem', from: 0n, next: 7n }, entries: [] });
+      const again = store.commit({ moveSink: { sink: 'siem', from: 0n, next: 5n }, entries: [entry()] });
+      expect(await codeOf(again)).toBe('store.conflict');
+      expect((await store.sinkPositions()).get('siem')).toBe(7n);
+      expect((await store.logHead()).size).toBe(0n);
+    });
+  });
+
   describe('opening', () => {
     it('finds everything where it was', async () => {
       await store.commit({ entries: entries(5) });

@@ -25,6 +25,7 @@ export function createApplyChange(statement: Statements): ApplyChange {
     applyRevocation(writing, change);
     if (change.publication !== undefined) applyPublication(writing, change.publication);
     applySerials(writing, change);
+    if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
   };
 }
 
@@ -181,6 +182,17 @@ function applySerials({ statement, run }: Writing, change: Change): void {
   }
   if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
   for (const block of change.settledSerials ?? []) settle(statement, block);
+}
+
+function moveSink({ run }: Writing, { sink, from, next }: NonNullable<Change['moveSink']>): void {
+  run('INSERT INTO sink_position VALUES (?, 0) ON CONFLICT DO NOTHING', sink);
+  const moved = run(
+    'UPDATE sink_position SET next_idx = ? WHERE sink = ? AND next_idx = ?',
+    next,
+    sink,
+    from,
+  );
+  if (moved === 0) throw conflict(`The sink ${sink} does not stand at entry ${from} any more.`);
 }
 
 /** Takes first..last out of the blocks that are reserved; what is left of a block on either side stays. */

@@ -132,6 +132,21 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
         next += BigInt(entriesPerPage);
       }
     },
+    readTile(level, index, width) {
+      const first = index * 256n;
+      const sql =
+        level === 0
+          ? 'SELECT leaf_hash AS hash FROM log_entry WHERE idx >= ? AND idx < ? ORDER BY idx'
+          : 'SELECT hash FROM log_tile_hash WHERE idx >= ? AND idx < ? AND level = ? ORDER BY idx';
+      const above = level === 0 ? [] : [level];
+      return Buffer.concat(
+        all(sql, bounded(first), bounded(first + BigInt(width)), ...above).map((row) => blob(row, 'hash')),
+      );
+    },
+    async sinkPositions() {
+      const rows = all('SELECT * FROM sink_position');
+      return new Map(rows.map((row) => [row['sink'] as string, row['next_idx'] as bigint]));
+    },
     async searchLog(query) {
       await catchUp.log();
       const { before } = query;

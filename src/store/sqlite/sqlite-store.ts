@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { Appended, EntryDraft, LogAppender, LogHead } from '../../accounting/index.ts';
+import type { Appended, EntryDraft, LogAppender, LogHead, TileHash } from '../../accounting/index.ts';
 import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
 import { createApplyChange, type ApplyChange } from './apply-change.ts';
@@ -282,13 +282,14 @@ class SqliteWriter {
     }
   }
 
-  #writeLog({ entries, head, checkpoint }: Appended): void {
+  #writeLog({ entries, head, tileHashes, checkpoint }: Appended): void {
     const insert = this.#statement('INSERT INTO log_entry VALUES (?, ?, ?)');
     for (const { index, leafHash, bytes, openings } of entries) {
       insert.run(index, leafHash, bytes);
       if (openings !== undefined)
         this.#statement('INSERT INTO log_opening VALUES (?, ?)').run(index, openings);
     }
+    this.#writeTileHashes(tileHashes);
     this.#statement('INSERT OR REPLACE INTO log_head VALUES (1, ?, ?, ?, ?, ?)').run(
       head.origin,
       head.size,
@@ -296,6 +297,27 @@ class SqliteWriter {
       Buffer.concat(head.frontier),
       checkpoint,
     );
+  }
+
+  #writeTileHashes(tileHashes: readonly TileHash[]): void {
+    for (const { level, index, hash } of tileHashes)
+      this.#statement('INSERT INTO log_tile_hash VALUES (?, ?, ?)').run(level, index, hash);
+  }
+
+  /** A database that is older than its tiles: they are made from the leaves, which must give the root that was signed. */
+  #fillTiles(empty: LogHead, head: LogHead): void {
+    const { tiles } = this.#statement(
+      'SELECT count(*) AS tiles FROM log_tile_hash WHERE level = 1',
+    ).get() as {
+      tiles: bigint;
+    };
+    if (tiles === head.size / 256n) return;
+    const leaves = this.#statement('SELECT leaf_hash FROM log_entry ORDER BY idx');
+    const grown = this.#appender.grow(empty, hashesOf(leaves.iterate() as IterableIterator<Row>));
+    if (!grown.head.root.equals(head.root)) throw damaged('its entries do not give the root that was signed');
+    this.#database.exec('BEGIN IMMEDIATE; DELETE FROM log_tile_hash');
+    this.#writeTileHashes(grown.tileHashes);
+    this.#database.exec('COMMIT');
   }
 
   /**
@@ -326,6 +348,7 @@ class SqliteWriter {
     // Ed25519 is deterministic: signing the head again gives the same checkpoint. A broken head is refused by the appender.
     if (this.#appender.append(head, []).checkpoint !== stored)
       throw damaged('its checkpoint is not the one of its head, or was signed by another key');
+    this.#fillTiles(empty, head);
     return head;
   }
 
@@ -345,9 +368,13 @@ class SqliteWriter {
 
   #startLog(empty: LogHead): LogHead {
     const { head, checkpoint } = this.#appender.append(empty, []);
-    this.#writeLog({ entries: [], head, checkpoint });
+    this.#writeLog({ entries: [], tileHashes: [], head, checkpoint });
     return head;
   }
+}
+
+function* hashesOf(rows: Iterable<Row>): Iterable<Buffer> {
+  for (const row of rows) yield blob(row, 'leaf_hash');
 }
 
 function damaged(why: string): CodedError {
