@@ -150,18 +150,32 @@ export type CredentialTarget =
 
 export interface CredentialQuery {
   readonly personId?: PersonId;
+  /** Only those that bear this account name, whatever the case of ASCII letters. */
+  readonly principal?: string;
   /** Only neither expired nor revoked. */
   readonly live: boolean;
+  /** Only those that opened doors at this moment: issued and begun, and neither expired nor revoked. */
+  readonly usableAtMs?: number;
   /** Serials below this one, newest first. */
   readonly before?: bigint;
   readonly limit: number;
   readonly nowMs: number;
 }
 
+/** Every field narrows. */
 export interface LogQuery {
+  /** Who acted, or whom it concerns. */
   readonly personId?: string;
+  /** Whom it concerns. */
+  readonly subjectId?: string;
   readonly serial?: string;
   readonly keyFingerprint?: string;
+  /** An account name that a credential of the entry bears, whatever the case of ASCII letters. */
+  readonly principal?: string;
+  /** Id or name of a host. */
+  readonly host?: string;
+  /** Words in the reason somebody gave, whatever the case of ASCII letters; erased ones are not found. */
+  readonly reason?: string;
   readonly type?: string;
   readonly outcome?: string;
   /** From inclusive, to exclusive. */

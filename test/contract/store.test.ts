@@ -880,6 +880,59 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
       expect(await find({ personId: bert, type: 'auth.login' })).toEqual([6]);
     });
 
+    it('is searched by subject, account name, host and words of the reason', async () => {
+      const reason = (text: string) => ({ personal: { reason: text, 'src.ip': '192.0.2.7' } });
+      await store.commit({
+        entries: [
+          entry({
+            actor: { uid: anna, kind: 'person' },
+            subject: { uid: bert },
+            ...reason('Fix the 100% full disk'),
+          }),
+          entry({ subject: { uid: anna }, fields: { cred: { principals: ['Root', 'anna'] } } }),
+          entry({ fields: { target: { kind: 'host', host_id: 'h-1', name: 'db.example.com' } } }),
+          entry({
+            fields: { target: { kind: 'principal', value: 'root' } },
+            ...reason('she moved to sales_emea'),
+          }),
+          entry({ fields: { target: { kind: 'serial', name: 'h-1' } } }),
+        ],
+      });
+      const find = async (query: Omit<Parameters<Store['searchLog']>[0], 'limit'>): Promise<number[]> =>
+        (await store.searchLog({ ...query, limit: 10 })).map(({ index }) => Number(index));
+      expect(await find({ subjectId: anna })).toEqual([1]);
+      expect(await find({ personId: anna })).toEqual([1, 0]);
+      expect(await find({ principal: 'ROOT' })).toEqual([3, 1]);
+      expect(await find({ host: 'h-1' })).toEqual([2]);
+      expect(await find({ host: 'db.example.com' })).toEqual([2]);
+      expect(await find({ reason: 'FULL disk' })).toEqual([0]);
+      expect(await find({ reason: '100%' })).toEqual([0]);
+      expect(await find({ reason: 'sales_emea' })).toEqual([3]);
+      expect(await find({ reason: '%' })).toEqual([0]);
+      expect(await find({ reason: 'sales emea' })).toEqual([]);
+      expect(await find({ reason: '192.0.2.7' })).toEqual([]);
+      expect(await find({ reason: 's', principal: 'root' })).toEqual([3]);
+      expect(await find({ reason: 's', before: 3n })).toEqual([0]);
+    });
+
+    it('finds the same whichever condition is the rare one', async () => {
+      const common = Array.from({ length: 5200 }, (_, at) =>
+        entry({
+          timeMs: start + at,
+          subject: { uid: at % 2 === 0 ? anna : bert },
+          ...(at % 1000 === 999 ? { personal: { reason: `ticket ${at}` } } : {}),
+        }),
+      );
+      await store.commit({ entries: common });
+      const find = async (query: Omit<Parameters<Store['searchLog']>[0], 'limit'>): Promise<number[]> =>
+        (await store.searchLog({ ...query, limit: 3 })).map(({ index }) => Number(index));
+      expect(await find({ type: 'log.heartbeat', outcome: 'success' })).toEqual([5199, 5198, 5197]);
+      expect(await find({ type: 'log.heartbeat', subjectId: bert, toMs: start + 100 })).toEqual([99, 97, 95]);
+      expect(await find({ type: 'log.heartbeat', reason: 'ticket' })).toEqual([4999, 3999, 2999]);
+      expect(await find({ subjectId: bert, reason: 'TICKET 1' })).toEqual([1999]);
+      expect(await find({ subjectId: anna, reason: 'ticket' })).toEqual([]);
+    });
+
     it('finds everything after more commits than one pass takes in', async () => {
       await Promise.all(Array.from({ length: 45 }, () => store.commit({ entries: entries(100) })));
       await store.commit({ entries: [entry({ type: 'auth.login', subject: { uid: bert } })] });
@@ -900,6 +953,49 @@ describe.each(implementations)('the store on $name', ({ newPlace, newerSchema, u
       const before = await all();
       expect(() => place.sql(statement)).toThrow(/append-only/);
       expect(await all()).toEqual(before);
+    });
+  });
+
+  describe('who could use what', () => {
+    it('is answered by account name and moment', async () => {
+      const seconds = (offset: number): bigint => BigInt(start / 1000 + offset);
+      await issue({ principals: ['anna', 'Root'], validAfter: seconds(-60), validBefore: seconds(3600) });
+      await issue({
+        personId: bert,
+        login: 'bert',
+        principals: ['root'],
+        issuedMs: start + 600_000,
+        validAfter: seconds(540),
+        validBefore: seconds(900),
+      });
+      await issue({
+        personId: bert,
+        login: 'bert',
+        principals: ['bert'],
+        validAfter: seconds(-60),
+        validBefore: seconds(3600),
+      });
+      await store.commit({
+        revoke: {
+          credentials: [{ caFingerprint: ca, serial: serial(1) }],
+          atMs: start + 700_000,
+          reason: 'left',
+        },
+        entries: [entry()],
+      });
+      const usable = async (atMs: number, name = 'root'): Promise<bigint[]> =>
+        (
+          await store.credentials({ principal: name, usableAtMs: atMs, live: false, limit: 10, nowMs: start })
+        ).map((found) => found.serial);
+      expect(await usable(start - 1)).toEqual([]);
+      expect(await usable(start)).toEqual([1n]);
+      expect(await usable(start + 599_999)).toEqual([1n]);
+      expect(await usable(start + 600_000)).toEqual([2n, 1n]);
+      expect(await usable(start + 700_000)).toEqual([2n]);
+      expect(await usable(start + 899_999)).toEqual([2n]);
+      expect(await usable(start + 900_000)).toEqual([]);
+      expect(await usable(start, 'ANNA')).toEqual([1n]);
+      expect(await usable(start, 'ann')).toEqual([]);
     });
   });
 

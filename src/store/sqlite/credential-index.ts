@@ -19,6 +19,10 @@ export function indexNextCredentials(statement: Statements): boolean {
       `INSERT INTO credential_by SELECT '${column}:' || ${source}, id FROM credential WHERE id > ? AND id <= ?`,
     ).run(upTo, to);
   }
+  statement(
+    `INSERT OR IGNORE INTO credential_by SELECT 'principal:' || lower(p.value), c.id
+     FROM credential c, json_each(c.principals) p WHERE c.id > ? AND c.id <= ?`,
+  ).run(upTo, to);
   statement('UPDATE credential_indexed SET up_to = ?').run(to);
   return to < last;
 }

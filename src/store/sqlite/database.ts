@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/001-first.ts';
-import { tilesAndSinks } from '../migrations/002-tiles-and-sinks.ts';
+import { tilesSearchSinks } from '../migrations/002-tiles-search-sinks.ts';
 
-const migrations = [first, tilesAndSinks];
+const migrations = [first, tilesSearchSinks];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {

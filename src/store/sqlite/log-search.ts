@@ -1,38 +1,70 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { LogQuery } from '../../broker/index.ts';
-import type { Statements } from './statements.ts';
+import { searchableOf, termsOf } from '../search-terms.ts';
 import { blob, type Row } from './rows.ts';
+import type { Statements } from './statements.ts';
 
 const batch = 2000;
+/** A term of fewer entries than this is worth walking whole. */
+const few = 5000;
 
 /** Newest first: the entries that match every field of the query. */
 export function createLogSearch(
   all: (sql: string, ...values: SQLInputValue[]) => Row[],
   entryColumns: string,
 ): (query: LogQuery) => Row[] {
+  const countOf = (term: bigint): number =>
+    Number(
+      all(`SELECT count(*) AS n FROM (SELECT 1 FROM log_term WHERE term = ? LIMIT ${few})`, term)[0]?.['n'],
+    );
+
+  /** What to walk, newest first: what has the fewest entries. Everything else is looked up for each of them. */
+  const walk = (terms: readonly bigint[], reason: string | undefined) => {
+    const counted = terms.map((term) => ({ term, count: countOf(term) })).sort((a, b) => a.count - b.count);
+    const [rarest] = counted;
+    if (rarest !== undefined && (rarest.count < few || reason === undefined))
+      return {
+        from: 'log_term w',
+        where: ['w.term = ?'],
+        values: [rarest.term],
+        others: counted.slice(1),
+        reason,
+      };
+    if (reason !== undefined)
+      return { from: 'log_reason w', where: [matches('w')], values: [pattern(reason)], others: counted };
+    return { from: 'log_search w', where: [], values: [], others: [] };
+  };
+
   return (query) => {
-    const conditions: string[] = [];
-    const values: SQLInputValue[] = [];
+    const { from, where, values, others, reason } = walk(termsOf(query), query.reason);
+    const conditions: string[] = [...where];
+    const bound: SQLInputValue[] = [...values];
     const add = (condition: string, value: SQLInputValue | undefined): void => {
       if (value === undefined) return;
       conditions.push(condition);
-      values.push(value);
+      bound.push(value);
     };
-    add('s.idx < ?', query.before);
+    add('w.idx < ?', query.before);
     add('s.time_ms >= ?', query.fromMs);
     add('s.time_ms < ?', query.toMs);
-    add('s.type = ?', query.type);
-    add('s.outcome = ?', query.outcome);
-    add('s.serial = ?', query.serial);
-    add('s.key_fp = ?', query.keyFingerprint);
-    add('s.idx IN (SELECT p.idx FROM log_search_person p WHERE p.person_id = ?)', query.personId);
-    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+    for (const { term } of others)
+      add('EXISTS (SELECT 1 FROM log_term t WHERE t.term = ? AND t.idx = w.idx)', term);
+    if (reason !== undefined)
+      add(`EXISTS (SELECT 1 FROM log_reason r WHERE r.idx = w.idx AND ${matches('r')})`, pattern(reason));
+    // CROSS JOIN keeps the order of the tables: walk, then look up.
     return all(
-      `SELECT ${entryColumns} JOIN log_search s ON s.idx = e.idx ${where} ORDER BY s.idx DESC LIMIT ?`,
-      ...values,
+      `SELECT ${entryColumns} FROM ${from} CROSS JOIN log_search s ON s.idx = w.idx CROSS JOIN log_entry e ON e.idx = w.idx
+       LEFT JOIN log_opening o ON o.idx = w.idx WHERE ${['TRUE', ...conditions].join(' AND ')} ORDER BY w.idx DESC LIMIT ?`,
+      ...bound,
       query.limit,
     );
   };
+}
+
+const matches = (table: string): string => `${table}.reason LIKE ? ESCAPE '\\'`;
+
+function pattern(words: string): string {
+  return `%${words.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
 /**
@@ -41,47 +73,23 @@ export function createLogSearch(
  */
 export function indexNextEntries(statement: Statements): boolean {
   const last = statement('SELECT coalesce(max(idx), -1) AS idx FROM log_search').get() as Row;
-  const rows = statement('SELECT idx, entry FROM log_entry WHERE idx > ? ORDER BY idx LIMIT ?').all(
-    last['idx'] ?? -1n,
-    batch,
-  ) as Row[];
-  const insert = statement('INSERT INTO log_search VALUES (?, ?, ?, ?, ?, ?, ?)');
-  const insertPerson = statement('INSERT OR IGNORE INTO log_search_person VALUES (?, ?)');
+  const rows = statement(
+    `SELECT e.idx, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
+     WHERE e.idx > ? ORDER BY e.idx LIMIT ?`,
+  ).all(last['idx'] ?? -1n, batch) as Row[];
+  const insert = statement('INSERT INTO log_search VALUES (?, ?)');
+  const insertTerm = statement('INSERT INTO log_term VALUES (?, ?)');
+  const insertReason = statement('INSERT INTO log_reason VALUES (?, ?)');
   for (const row of rows) {
     const index = row['idx'] as bigint;
-    const entry = JSON.parse(blob(row, 'entry').toString('utf8')) as SearchedEntry;
-    const { ca_fp: caFingerprint, key_fp: keyFingerprint } = entry.cred ?? {};
-    insert.run(
-      index,
-      Date.parse(entry.time),
-      entry.type,
-      entry.outcome,
-      caFingerprint ?? null,
-      serialOf(entry) ?? null,
-      keyFingerprint ?? null,
+    const openings = row['openings'];
+    const { timeMs, terms, reason } = searchableOf(
+      blob(row, 'entry'),
+      typeof openings === 'string' ? openings : undefined,
     );
-    for (const uid of [entry.actor?.uid, entry.subject?.uid])
-      if (uid !== undefined) insertPerson.run(uid, index);
+    insert.run(index, timeMs);
+    for (const term of terms) insertTerm.run(term, index);
+    if (reason !== undefined) insertReason.run(index, reason);
   }
   return rows.length === batch;
-}
-
-/** The one serial that an entry speaks of; a stretch of several void serials is found by its type. */
-function serialOf({ cred }: SearchedEntry): string | undefined {
-  return cred?.serial ?? (cred?.serial_first === cred?.serial_last ? cred?.serial_first : undefined);
-}
-
-interface SearchedEntry {
-  readonly time: string;
-  readonly type: string;
-  readonly outcome: string;
-  readonly actor?: { readonly uid?: string };
-  readonly subject?: { readonly uid?: string };
-  readonly cred?: {
-    readonly ca_fp?: string;
-    readonly serial?: string;
-    readonly serial_first?: string;
-    readonly serial_last?: string;
-    readonly key_fp?: string;
-  };
 }

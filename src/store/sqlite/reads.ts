@@ -8,7 +8,7 @@ import { createPointReads } from './point-reads.ts';
 import type { Statements } from './statements.ts';
 
 const credentialColumns = `c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id`;
-const entryColumns = `e.idx, e.leaf_hash, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx`;
+const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
 const entriesPerPage = 256;
 
 /** Brings what is built behind the rows to their end, before a question that needs it. */
@@ -73,6 +73,20 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
         conditions.push(where);
         values.push(...named);
       }
+      if (query.principal !== undefined) {
+        await catchUp.credentials();
+        const { where, values: named } = byIndex(`principal:${query.principal.toLowerCase()}`);
+        conditions.push(where);
+        values.push(...named);
+      }
+      if (query.usableAtMs !== undefined) {
+        const atMs = query.usableAtMs;
+        const atSeconds = Math.floor(atMs / 1000);
+        conditions.push(
+          'c.issued_ms <= ? AND c.valid_after <= ? AND c.valid_before > ? AND (c.revoked_ms IS NULL OR c.revoked_ms > ?)',
+        );
+        values.push(atMs, atSeconds, atSeconds, atMs);
+      }
       if (query.live) {
         conditions.push('c.revoked_ms IS NULL AND c.valid_before > ?');
         values.push(Math.floor(query.nowMs / 1000));
@@ -125,7 +139,8 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
     async *logEntries(from, to) {
       // Page by page: a reader that stops half-way holds no statement open.
       for (let next = from; next < to;) {
-        const sql = `SELECT ${entryColumns} WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx LIMIT ${entriesPerPage}`;
+        const sql = `SELECT ${entryColumns} FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
+          WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx LIMIT ${entriesPerPage}`;
         const page = all(sql, bounded(next), bounded(to)).map(toStoredEntry);
         yield* page;
         if (page.length < entriesPerPage) return;
