@@ -7,6 +7,7 @@
 export * from './appender.ts';
 export * from './canonical-json.ts';
 export { type Checkpoint, type LogSigner, parseCheckpoint, parseOrigin, verifierKey } from './checkpoint.ts';
+export * from './encode-proof.ts';
 export { maxEntryBytes, maxOpeningsBytes } from './encode-entry.ts';
 export type * from './entry.ts';
 export { checkLogHead, emptyLogHead } from './tree.ts';

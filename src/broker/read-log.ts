@@ -4,10 +4,14 @@ import { entryBy, stillSignedIn } from './entries.ts';
 import { findPerson } from './find-person.ts';
 import { refuseForbidden, takeLook } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import { seesWholeLog, shownTo } from './shown-entry.ts';
 import type { LogQuery, StoredEntry } from './unit-of-work.ts';
 
-export interface LogSearch extends Omit<LogQuery, 'personId'> {
+export interface LogSearch extends Omit<LogQuery, 'personId' | 'subjectId'> {
+  /** Who acted, or whom it concerns. */
   readonly person?: string;
+  /** Whom it concerns. */
+  readonly subject?: string;
 }
 
 /**
@@ -20,18 +24,28 @@ export async function searchLog(
   search: LogSearch,
   caller: SignedIn,
 ): Promise<{ readonly entries: readonly StoredEntry[]; readonly next?: bigint }> {
-  const { person: name, ...query } = search;
-  const seesAll = caller.roles.has('auditor') || caller.roles.has('admin');
+  const { person: name, subject: subjectName, ...query } = search;
+  const seesAll = seesWholeLog(caller);
   const person = name === undefined ? undefined : await findPersonFor(rooms, name, caller, seesAll);
   const personId = person ?? (seesAll ? undefined : caller.person.id);
+  const subjectId =
+    subjectName === undefined ? undefined : await findPersonFor(rooms, subjectName, caller, seesAll);
+  if (!seesAll && query.reason !== undefined) {
+    // What others wrote about them is not shown to them: neither may they guess at it word by word.
+    const error = new CodedError('policy.not_permitted', 'Only admins and auditors may search by reason.', {
+      next: 'Leave --reason out.',
+    });
+    await refuseForbidden(rooms, caller, { error, target: { kind: 'log' } });
+  }
   if (!seesAll) await takeLook(rooms, caller, { kind: 'log' });
-  await recordReading(rooms, caller, 'log.read', { kind: 'log', own: !seesAll }, personId);
+  await recordReading(rooms, caller, 'log.read', { kind: 'log', own: !seesAll }, personId ?? subjectId);
   const found = await rooms.store.searchLog({
     ...query,
     limit: query.limit + 1,
     ...(personId === undefined ? {} : { personId }),
+    ...(subjectId === undefined ? {} : { subjectId }),
   });
-  const entries = found.slice(0, query.limit).map((entry) => (seesAll ? entry : forSubject(entry, caller)));
+  const entries = found.slice(0, query.limit).map((entry) => shownTo(caller, entry));
   const last = entries.at(-1);
   return { entries, ...(found.length > query.limit && last !== undefined ? { next: last.index } : {}) };
 }
@@ -70,25 +84,6 @@ export async function exportLog(
     readTile: (...place) => rooms.store.readTile(...place),
     signer: rooms.logSigner,
   });
-}
-
-/**
- * What somebody sees of an entry about themselves: addresses, words and names only where they were the ones who acted. The
- * entry is then for reading, not for proving: an export proves.
- */
-function forSubject(entry: StoredEntry, caller: SignedIn): StoredEntry {
-  const content = JSON.parse(entry.bytes.toString('utf8')) as {
-    readonly actor?: { readonly uid?: string };
-    readonly decision?: { readonly conflict?: unknown };
-  };
-  const caused = content.actor?.uid === caller.person.id;
-  const { conflict: _forTheLog, ...decision } = content.decision ?? {};
-  const shown = content.decision === undefined ? content : { ...content, decision };
-  return {
-    ...entry,
-    bytes: Buffer.from(JSON.stringify(shown)),
-    openings: caused ? entry.openings : undefined,
-  };
 }
 
 async function findPersonFor(

@@ -7,3 +7,4 @@
 export * from './describe.ts';
 export { type BundleFacts, type Finding, isPart, type State, type Verdict } from './verdict.ts';
 export * from './verify-bundle.ts';
+export * from './verify-proof.ts';

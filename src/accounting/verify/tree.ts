@@ -52,3 +52,27 @@ export function rootOfTile(hashes: readonly Buffer[]): Buffer {
   for (const hash of hashes) part.push(hash, 0);
   return part.root();
 }
+
+/**
+ * The root of a tree of `size` leaves in which `leaf` stands at `index`, by its audit path (RFC 9162 section 2.1.3.2); undefined
+ * when the path has not the length that such a tree needs, or there is no such leaf.
+ */
+export function rootFromPath(
+  index: bigint,
+  size: bigint,
+  leaf: Buffer,
+  path: readonly Buffer[],
+): Buffer | undefined {
+  if (index >= size) return undefined;
+  let [first, second, root] = [index, size - 1n, leaf];
+  for (const hash of path) {
+    if (second === 0n) return undefined;
+    if (first % 2n === 1n || first === second) {
+      root = nodeHash(hash, root);
+      // A subtree on the right edge without a neighbour stands higher up as it is.
+      while (first % 2n === 0n && first !== 0n) [first, second] = [first / 2n, second / 2n];
+    } else root = nodeHash(root, hash);
+    [first, second] = [first / 2n, second / 2n];
+  }
+  return second === 0n ? root : undefined;
+}

@@ -22,23 +22,27 @@ export interface Obtained {
   readonly request: SignRequest;
   readonly answer: SignAnswer;
   readonly certificate: Certificate;
+  /** Its receipt from the log, where that was asked for. */
+  readonly proof?: string;
 }
 
 /**
  * Asks for a certificate and looks at what came before anybody uses it: it must be for this key, a user's, signed by the
  * named authority, alive, and with no other principals and extensions than those asked for.
+ * @param asked `proof`: its receipt too.
  * @throws CodedError `cli.bad_certificate` naming what is wrong, and the broker's refusals.
  */
 export async function obtainCertificate(
   terminal: Terminal,
   client: BrokerClient,
   key: PublicKey,
-  request: SignRequest,
+  { request, proof }: { readonly request: SignRequest; readonly proof: boolean },
 ): Promise<Obtained> {
   const answer = await client.sign(formatPublicKey(key), request);
   const obtained = { request, answer, certificate: parseCertificate(answer.certificate) };
   const wrong = findFault(obtained, key, terminal.clock.nowMs());
-  if (wrong === undefined) return obtained;
+  if (wrong === undefined)
+    return proof ? { ...obtained, proof: await client.proof(String(answer.serial)) } : obtained;
   throw new CodedError('cli.bad_certificate', `The broker gave a certificate that ${wrong}.`, {
     next: 'Do not use this broker until its operator has looked at it.',
   });
@@ -96,7 +100,7 @@ export interface KeySet {
 export function writeKeySet(terminal: Terminal, files: HomeFiles, set: KeySet): void {
   const { random } = terminal;
   removeNote(files);
-  rmSync(files.certificate, { force: true });
+  for (const path of [files.certificate, files.proof]) rmSync(path, { force: true });
   writeByRename(files.key, formatOpensshPrivateKey(set.privateKey, set.comment, random), random);
   const publicLine = formatPublicKey(set.obtained.certificate.key, set.comment);
   writeByRename(files.publicKey, `${publicLine}\n`, random, 0o644);
@@ -110,6 +114,8 @@ export function writeCertificate(
   set: Omit<KeySet, 'privateKey' | 'comment'>,
 ): void {
   writeByRename(files.certificate, `${set.obtained.answer.certificate}\n`, terminal.random, 0o644);
+  const { proof } = set.obtained;
+  if (proof !== undefined) writeByRename(files.proof, proof, terminal.random, 0o644);
   saveNote(files, noteOf(set), terminal.random);
 }
 
@@ -124,6 +130,7 @@ function noteOf({ obtained, agent }: Pick<KeySet, 'obtained' | 'agent'>): Certif
     validBeforeMs: secondsToMs(certificate.validBefore),
     request,
     agent,
+    proof: obtained.proof !== undefined,
   };
 }
 
@@ -156,5 +163,6 @@ function attempt<Value>(read: () => Value): Value | undefined {
  */
 export function removeKeySet(files: HomeFiles): void {
   removeNote(files);
-  for (const path of [files.certificate, files.key, files.publicKey]) rmSync(path, { force: true });
+  for (const path of [files.certificate, files.proof, files.key, files.publicKey])
+    rmSync(path, { force: true });
 }

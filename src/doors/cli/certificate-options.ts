@@ -12,6 +12,8 @@ export interface CertificateOptions {
   readonly extensions: boolean;
   readonly ttl?: string;
   readonly reason?: string;
+  /** The receipt too. */
+  readonly proof?: boolean;
 }
 
 /**

@@ -5,7 +5,7 @@ export function namesIn(entries: readonly LogEntry[]): ReadonlyMap<string, strin
   const names = new Map<string, string>();
   for (const item of entries)
     for (const part of ['actor', 'subject']) {
-      const [uid, name] = [textAt(item, part, 'uid'), opened(item, `${part}.name`)];
+      const [uid, name] = [textAt(item, part, 'uid'), openedOf(item, `${part}.name`)];
       if (uid !== '' && name !== '') names.set(uid, name);
     }
   return names;
@@ -13,7 +13,7 @@ export function namesIn(entries: readonly LogEntry[]): ReadonlyMap<string, strin
 
 /** Who did it: by name where it is still held, else by id, else by kind. */
 export function actorOf(item: LogEntry): string {
-  return opened(item, 'actor.name') || textAt(item, 'actor', 'uid') || textAt(item, 'actor', 'kind');
+  return openedOf(item, 'actor.name') || textAt(item, 'actor', 'uid') || textAt(item, 'actor', 'kind');
 }
 
 /** A field of the entry itself as text; empty when it is none. */
@@ -36,8 +36,8 @@ export function wordsOf(item: LogEntry, names: ReadonlyMap<string, string>): str
     ...publicationWords(item),
     sessionWords(item),
     ...systemWords(item),
-    labelled('from', fieldOf(item, 'type').startsWith('auth.') ? opened(item, 'src.ip') : ''),
-    quoted(opened(item, 'reason')),
+    labelled('from', fieldOf(item, 'type').startsWith('auth.') ? openedOf(item, 'src.ip') : ''),
+    quoted(openedOf(item, 'reason')),
   ]
     .filter((words) => words !== '')
     .join(', ');
@@ -67,7 +67,7 @@ function targetWords(item: LogEntry): readonly string[] {
 /** Whom it concerns, where nothing else of the row says so. */
 function subjectWords(item: LogEntry, names: ReadonlyMap<string, string>): string {
   const uid = textAt(item, 'subject', 'uid');
-  const name = opened(item, 'subject.name') || (names.get(uid) ?? uid);
+  const name = openedOf(item, 'subject.name') || (names.get(uid) ?? uid);
   const said = [actorOf(item), listAt(item, 'cred', 'principals'), textAt(item, 'target', 'value')];
   return uid === textAt(item, 'actor', 'uid') || said.includes(name) ? '' : name;
 }
@@ -115,16 +115,18 @@ function quoted(text: string): string {
 }
 
 /** The clear value of a committed field; empty when it is erased or not for this reader. */
-function opened(item: LogEntry, path: string): string {
+export function openedOf(item: LogEntry, path: string): string {
   const opening = within(item.openings, path);
   return textOf(opening) || textOf(within(opening, 'value'));
 }
 
-function textAt(item: LogEntry, part: string, name: string): string {
+/** A field of a part of the entry as text; empty when it is none. */
+export function textAt(item: LogEntry, part: string, name: string): string {
   return textOf(within(item.entry[part], name));
 }
 
-function listAt(item: LogEntry, part: string, name: string): string {
+/** The same of a list of texts, with a space between. */
+export function listAt(item: LogEntry, part: string, name: string): string {
   return listOf(within(item.entry[part], name));
 }
 

@@ -92,16 +92,63 @@ export function addAuditCommands(program: Command, table: Table): void {
       'find log entries',
       'sallyport audit search --person alice --from 2026-11-01 --type cred.issue',
     )
-    .option('--person <U>', 'about this person')
+    .option('--person <U>', 'by or about this person')
+    .option('--subject <U>', 'about this person')
     .option('--serial <N>', 'about this certificate; decimal, 0x… or aa:bb:…')
     .option('--key <FILE|SHA256:...>', 'about this key')
+    .option('--principal <P>', 'about certificates for this account')
+    .option('--host <H>', 'about this host')
+    .option('--reason <WORDS>', 'with these words in the reason that somebody gave')
     .option('--type <TYPE>', 'e.g. auth.login, cred.issue, cred.revoke')
     .addOption(new Option('--outcome <OUTCOME>', 'how it ended').choices(['success', 'failure', 'denied']))
     .option('--from <TIME>', 'from this time on')
     .option('--to <TIME>', 'before this time')
     .addOption(new Option('--limit <N>', 'at most so many').default(200).argParser(parseLimit))
+    .addOption(new Option('--csv', 'print a table for spreadsheets (RFC 4180)').conflicts('json'))
     .action((options: import('./commands/audit.ts').SearchOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/audit.ts')).searchLog(options, terminal)),
+    );
+  table
+    .add(
+      audit,
+      'who-could',
+      'show which certificates opened an account at a moment',
+      'sallyport audit who-could --as root --at 2026-11-23T16:20:00Z',
+    )
+    .requiredOption('--as <P>', 'the account')
+    .option('--at <TIME>', 'the moment', 'now')
+    .addOption(new Option('--limit <N>', 'at most so many').default(1000).argParser(parseLimit))
+    .action((options: import('./commands/audit-certificate.ts').WhoCouldOptions & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/audit-certificate.ts')).whoCould(options, terminal),
+      ),
+    );
+  table
+    .add(
+      audit,
+      'explain',
+      'show who asked for a certificate, which rule allowed it, and how it ended',
+      'sallyport audit explain --serial 4711',
+    )
+    .requiredOption('--serial <N>', 'decimal, 0x… or aa:bb:…')
+    .action((options: { readonly serial: string } & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/audit-certificate.ts')).explainCertificate(options, terminal),
+      ),
+    );
+  table
+    .add(
+      audit,
+      'prove',
+      'fetch the receipt of a certificate, which verifies offline',
+      'sallyport audit prove --serial 4711 --out 4711.tlog-proof',
+    )
+    .requiredOption('--serial <N>', 'decimal, 0x… or aa:bb:…')
+    .requiredOption('--out <FILE>', 'where to write it')
+    .action((options: { readonly serial: string; readonly out: string } & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/audit-certificate.ts')).proveCertificate(options, terminal),
+      ),
     );
   table
     .add(
@@ -119,12 +166,13 @@ export function addAuditCommands(program: Command, table: Table): void {
   table
     .add(
       audit,
-      'verify <bundle>',
-      'judge a bundle offline; exit code 0 verified, 1 tampered, 2 usage, 3 incomplete',
+      'verify <file>',
+      'judge a bundle or a receipt offline; exit code 0 verified, 1 tampered, 2 usage, 3 incomplete',
       'sallyport audit verify audit.bundle --key log.vkey --previous checkpoint-october',
     )
     .requiredOption('--key <FILE>', 'the log’s verifier key, which you got on a safe way')
     .option('--previous <FILE>', 'a checkpoint that you kept from before')
+    .option('--certificate <FILE>', 'a receipt must be that of this certificate')
     .option('--part', 'expect a part of the log: without this, one is incomplete')
     .action((bundle: string, options: import('./commands/audit-verify.ts').VerifyOptions & JsonFlag) =>
       run(options.json, async () =>

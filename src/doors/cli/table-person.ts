@@ -10,7 +10,8 @@ function certificateOptions(command: Command): Command {
     .option('--extension <NAME>', 'only this extension, e.g. permit-pty (may be repeated)', several)
     .option('--no-extensions', 'no extension at all: not even a terminal')
     .option('--ttl <TIME>', 'a shorter life, e.g. 8h, 90m, 1h30m')
-    .option('--reason <T>', 'why you need it, where the policy asks for a reason');
+    .option('--reason <T>', 'why you need it, where the policy asks for a reason')
+    .option('--proof', 'keep its receipt from the log beside it: KEY-cert.tlog-proof');
 }
 
 /** The commands of whoever wants to log in somewhere, and of hosts that fetch what is published. */

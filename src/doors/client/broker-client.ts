@@ -66,6 +66,10 @@ export interface BrokerClient {
     readonly reason: string;
   }): Promise<{ readonly principal: string; readonly ownerId: string }>;
   searchLog(query: Query): Promise<contract.Page<contract.LogEntry>>;
+  whoCould(query: Query): Promise<contract.Page<contract.Credential>>;
+  explainCertificate(serial: string): Promise<contract.ExplainedCertificate>;
+  /** The receipt, `c2sp.org/tlog-proof@v1`. */
+  proof(serial: string): Promise<string>;
   /** The bundle piece by piece; it throws where the connection breaks off. */
   exportLog(query: Query): Promise<AsyncGenerator<Buffer>>;
   checkpoint(): Promise<string>;
@@ -129,6 +133,18 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     searchLog: async (query) => {
       const answer = await json({ method: 'GET', path: '/v1/audit/search', query }, 'list of entries');
       return page(answer, 'entries', read.readLogEntry);
+    },
+    whoCould: async (query) => {
+      const answer = await json({ method: 'GET', path: '/v1/audit/who-could', query }, 'list of credentials');
+      return page(answer, 'credentials', read.readCredential);
+    },
+    explainCertificate: async (serial) =>
+      read.readExplainedCertificate(
+        await json({ method: 'GET', path: '/v1/audit/explain', query: { serial } }, 'explanation'),
+      ),
+    proof: async (serial) => {
+      const answer = await call({ method: 'GET', path: '/v1/audit/proof', query: { serial } });
+      return (await collect(answer, options.origin, 512 * kib)).toString('utf8');
     },
     exportLog: async (query) =>
       bodyChunks(await call({ method: 'GET', path: '/v1/audit/export', query }), options.origin),

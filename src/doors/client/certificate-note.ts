@@ -22,6 +22,8 @@ export interface CertificateNote {
   readonly request: SignRequest;
   /** Whether login was to put it into the running ssh-agent. */
   readonly agent: boolean;
+  /** Whether each certificate's receipt from the log is kept beside it. */
+  readonly proof: boolean;
 }
 
 /** Writes the note whole or not at all, mode 0600. @throws CodedError `client.cannot_write` */
@@ -46,6 +48,8 @@ export function loadNote(files: HomeFiles): CertificateNote | undefined {
       validBeforeMs: answer.time('validBefore'),
       request: readRequest(answer.object('request')),
       agent: answer.flag('agent'),
+      // Notes of earlier versions have no such word.
+      proof: answer.has('proof') && answer.flag('proof'),
     };
   } catch {
     // Damaged: as good as none, see above.

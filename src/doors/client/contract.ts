@@ -356,3 +356,22 @@ export function readLogEntry(answer: Answer): LogEntry {
     openings: answer.optionalObject('openings')?.raw,
   };
 }
+
+/** What the broker says of one serial of its CA. */
+export interface ExplainedCertificate {
+  readonly serial: string;
+  /** Undefined when no certificate with this serial was released. */
+  readonly credential: Credential | undefined;
+  /** Oldest first. */
+  readonly entries: readonly LogEntry[];
+}
+
+/** Answer of `GET /v1/audit/explain`. @throws CodedError `client.bad_answer` */
+export function readExplainedCertificate(answer: Answer): ExplainedCertificate {
+  const credential = answer.optionalObject('credential');
+  return {
+    serial: answer.token('serial', /^\d{1,20}$/),
+    credential: credential && readCredential(credential),
+    entries: answer.objects('entries', 1000).map(readLogEntry),
+  };
+}

@@ -11,6 +11,8 @@ export interface HomeFiles {
   readonly key: string;
   readonly publicKey: string;
   readonly certificate: string;
+  /** Receipt of the certificate from the log, where it was asked for. */
+  readonly proof: string;
   /** When the certificate lives and how it was asked for; see `CertificateNote`. */
   readonly note: string;
   readonly renewLock: string;
@@ -25,6 +27,7 @@ export function homeFiles(folder: string): HomeFiles {
     key: join(folder, 'id_ed25519'),
     publicKey: join(folder, 'id_ed25519.pub'),
     certificate: join(folder, 'id_ed25519-cert.pub'),
+    proof: join(folder, 'id_ed25519-cert.tlog-proof'),
     note: join(folder, 'certificate.json'),
     renewLock: join(folder, 'renew.lock'),
   };

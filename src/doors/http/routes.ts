@@ -9,7 +9,10 @@ import {
   logOut,
   releasePrincipal,
   revoke,
+  explainCertificate,
+  proveIssue,
   searchLog,
+  whoCould,
 } from '../../broker/index.ts';
 import { CodedError, parseSerial } from '../../kernel/index.ts';
 import { route, type Route } from './route.ts';
@@ -248,6 +251,63 @@ export const routes: readonly Route[] = [
       return {
         json: { entries: entries.map(viewEntry), ...(next === undefined ? {} : { next: String(next) }) },
       };
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/audit/who-could',
+    permission: 'admin-or-auditor',
+    summary: 'Certificates that opened an account at a moment, newest first.',
+    query: schema.whoCouldQuery,
+    answers: { status: 200, json: schema.issuedAnswer },
+    async handle({ rooms, query }, caller) {
+      const { principal, at, after, limit } = query;
+      const asked = {
+        principal,
+        atMs: Date.parse(at),
+        limit,
+        ...(after === undefined ? {} : { before: toUint64(after) }),
+      };
+      const { credentials, next, nowMs } = await whoCould(rooms, asked, caller);
+      return {
+        json: {
+          credentials: credentials.map((credential) => viewCredential(credential, nowMs)),
+          ...(next === undefined ? {} : { next: String(next) }),
+        },
+      };
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/audit/explain',
+    permission: 'session',
+    summary:
+      'Who asked for a certificate, which rule allowed it, how it ended. About one’s own, anybody may ask.',
+    query: schema.serialQuery,
+    answers: { status: 200, json: schema.explainCertificateAnswer },
+    async handle({ rooms, query }, caller) {
+      const serial = parseSerial(query.serial);
+      const { credential, entries, nowMs } = await explainCertificate(rooms, serial, caller);
+      return {
+        json: {
+          serial: String(serial),
+          ...(credential === undefined ? {} : { credential: viewCredential(credential, nowMs) }),
+          entries: entries.map(viewEntry),
+        },
+      };
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/audit/proof',
+    permission: 'session',
+    summary:
+      'The receipt of a certificate, which verifies offline (c2sp.org/tlog-proof@v1, docs/formats/proof.md).',
+    query: schema.serialQuery,
+    answers: { status: 200, contentType: 'text/plain' },
+    async handle({ rooms, query }, caller) {
+      const proof = await proveIssue(rooms, parseSerial(query.serial), caller);
+      return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(proof) };
     },
   }),
   route({

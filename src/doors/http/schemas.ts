@@ -65,12 +65,25 @@ export const issuedQuery = z.strictObject({
 
 export const searchQuery = z.strictObject({
   person: text(256).optional(),
+  subject: text(256).optional(),
   serial: text(40).optional(),
   key: text(64).optional(),
+  principal: text(128).optional(),
+  host: text(256).optional(),
+  reason: text(256).optional(),
   type: text(64).optional(),
   outcome: z.enum(['success', 'failure', 'denied']).optional(),
   from: rfc3339.optional(),
   to: rfc3339.optional(),
+  after: decimal.optional(),
+  limit,
+});
+
+export const serialQuery = z.strictObject({ serial: text(40) });
+
+export const whoCouldQuery = z.strictObject({
+  principal: text(128),
+  at: rfc3339,
   after: decimal.optional(),
   limit,
 });
@@ -158,15 +171,18 @@ export const explainAnswer = z.object({
     z.object({ part: z.string(), outcome: z.string(), because: z.string(), line: z.number().optional() }),
   ),
 });
-export const searchAnswer = z.object({
-  entries: z.array(
-    z.object({
-      index: decimal,
-      entry: z.record(z.string(), z.unknown()),
-      openings: z.record(z.string(), z.string()).nullable(),
-    }),
-  ),
-  next: decimal.optional(),
+const entry = z.object({
+  index: decimal,
+  entry: z.record(z.string(), z.unknown()),
+  openings: z.record(z.string(), z.string()).nullable(),
+});
+export const searchAnswer = z.object({ entries: z.array(entry), next: decimal.optional() });
+export const explainCertificateAnswer = z.object({
+  serial: decimal,
+  /** Left out when no certificate with this serial was released. */
+  credential: credential.optional(),
+  /** Oldest first. */
+  entries: z.array(entry),
 });
 export const healthAnswer = z.object({ status: z.enum(['ok', 'failing']) });
 export const readyAnswer = z.object({

@@ -36,6 +36,7 @@ const note: CertificateNote = {
   validBeforeMs: 8 * 3_600_000,
   request: { ttlSeconds: 3600 },
   agent: true,
+  proof: true,
 };
 
 describe('files of the home', () => {

@@ -147,6 +147,10 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/admin/issued'],
       ['get', '/v1/audit/search?limit=2'],
       ['get', '/v1/audit/search'],
+      ['get', '/v1/audit/who-could?principal=alice&at=2026-11-23T00:00:00Z'],
+      ['get', '/v1/audit/who-could?principal=alice'],
+      ['get', '/v1/audit/explain?serial=1'],
+      ['get', '/v1/audit/explain?serial=x'],
       ['post', '/v1/admin/principals/release', { principal: 'alice', reason: 'x' }],
       ['post', '/v1/admin/principals/release', { principal: 'nobody', reason: 'x' }],
     ];

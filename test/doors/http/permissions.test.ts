@@ -59,9 +59,15 @@ afterAll(async () => {
   await broker.stop();
 });
 
+let serialOfAlice = 0n;
+const ofAlice = (): string => `?serial=${serialOfAlice}`;
+async function issueToAlice(): Promise<void> {
+  ({ serial: serialOfAlice } = await (await broker.loggedIn(alice)).sign(newPublicKey(), {}));
+}
+
 /** A request that succeeds for whoever may make it. A new route belongs in here, or these tests fail. */
 const samples: Readonly<
-  Record<string, { query?: string; body?: () => object; prepare?: () => Promise<void> }>
+  Record<string, { query?: string | (() => string); body?: () => object; prepare?: () => Promise<void> }>
 > = {
   'post /v1/login': { body: () => ({ login: 'dora', password: dora.password }) },
   'get /v1/session': {},
@@ -87,6 +93,9 @@ const samples: Readonly<
     },
   },
   'get /v1/audit/search': { query: '?limit=5' },
+  'get /v1/audit/who-could': { query: '?principal=alice&at=2026-11-23T00:00:00Z' },
+  'get /v1/audit/explain': { query: ofAlice, prepare: issueToAlice },
+  'get /v1/audit/proof': { query: ofAlice, prepare: issueToAlice },
   'get /v1/audit/export': {},
   'get /v1/audit/checkpoint': {},
   'get /healthz': {},
@@ -198,7 +207,8 @@ async function attempt(route: Route, credential: Credential, port = broker.port)
   }
   if (route.body !== undefined) headers['content-type'] = 'application/json';
   const body = sample.body === undefined ? {} : { body: JSON.stringify(sample.body()) };
-  const path = `${route.path}${sample.query ?? ''}`;
+  const query = typeof sample.query === 'function' ? sample.query() : sample.query;
+  const path = `${route.path}${query ?? ''}`;
   return ask({ ...broker, port }, { method, path, headers, ...body });
 }
 

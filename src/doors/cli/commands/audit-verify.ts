@@ -1,9 +1,19 @@
 import { statSync } from 'node:fs';
-import type { Verdict } from '../../../accounting/verify/index.ts';
-import { describeVerdict, isPart, verifyBundle } from '../../../accounting/verify/index.ts';
+import type { HeldCertificate, ProofFacts, Verdict } from '../../../accounting/verify/index.ts';
+import {
+  describeVerdict,
+  isPart,
+  maxProofBytes,
+  proofHeader,
+  verifyBundle,
+  verifyProof,
+} from '../../../accounting/verify/index.ts';
+import { fingerprint, parseCertificate } from '../../../ssh/index.ts';
 import { CodedError } from '../../../kernel/index.ts';
 import { errnoOf, fileFault, readSmallFile } from '../../client/index.ts';
 import type { Result } from '../command.ts';
+import { wordsOf } from '../entry-words.ts';
+import { readGivenFile } from '../given-file.ts';
 import type { Line } from '../output.ts';
 import { hangingLines, wrap } from '../output.ts';
 import { withProgress } from '../progress.ts';
@@ -14,6 +24,8 @@ import { widthOf } from '../terminal.ts';
 export interface VerifyOptions {
   readonly key: string;
   readonly previous?: string;
+  /** A certificate that a receipt must be about. */
+  readonly certificate?: string;
   /** A part of the log is what the auditor expects. */
   readonly part?: boolean;
 }
@@ -30,6 +42,13 @@ export async function verifyLog(bundle: string, options: VerifyOptions, terminal
   const verifierKey = mustRead(options.key, nextKey).trim();
   if (!/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/.test(verifierKey))
     throw usage(`${options.key} is not the verifier key of a log.`, nextKey);
+  const proof = readProof(bundle);
+  if (proof !== undefined) return verifyReceipt(proof, verifierKey, options, terminal);
+  if (options.certificate !== undefined)
+    throw usage(
+      `${bundle} is not a receipt.`,
+      'Leave --certificate out: it is for what `audit prove` wrote.',
+    );
   const previousCheckpoint =
     options.previous === undefined ? undefined : mustRead(options.previous, nextPrevious);
   const sizeBytes = sizeOf(bundle);
@@ -52,6 +71,70 @@ export async function verifyLog(bundle: string, options: VerifyOptions, terminal
         : [...verdictLines(terminal, verdict), ...partLines(verdict, options)],
     exitCode: verdict.exitCode,
   };
+}
+
+/** The text of a receipt; undefined when the file is anything else, which is then judged as a bundle. */
+function readProof(path: string): string | undefined {
+  const sizeBytes = sizeOf(path);
+  if (sizeBytes === undefined || sizeBytes > maxProofBytes) return undefined;
+  const text = mustRead(path, nextBundle);
+  return text.startsWith(`${proofHeader}\n`) ? text : undefined;
+}
+
+function verifyReceipt(
+  proof: string,
+  verifierKey: string,
+  { certificate, previous, part }: VerifyOptions,
+  terminal: Terminal,
+): Result {
+  if (previous !== undefined || part === true)
+    throw usage('A receipt has no earlier state and no parts.', 'Leave --previous and --part out.');
+  const held = certificate === undefined ? undefined : heldCertificate(certificate);
+  const verdict = verifyProof(proof, {
+    verifierKey,
+    ...(held === undefined ? {} : { certificate: held }),
+  });
+  if (verdict.exitCode === 2) throw usage(verdict.integrity.detail, nextKey);
+  const { integrity, facts, exitCode } = verdict;
+  const entry = facts?.entry.fields;
+  return {
+    value: plain({ integrity, exitCode, ...(facts && { facts: { ...facts, entry } }) }),
+    lines: [
+      ...hangingLines(
+        terminal.stdout,
+        'receipt       ',
+        `${exitCode === 0 ? 'verified' : 'FAILED'}: ${integrity.detail}`,
+      ),
+      ...(facts === undefined ? [] : receiptLines(terminal, facts, held !== undefined)),
+      '',
+      exitCode === 0
+        ? { text: 'Verified.', tone: 'good' }
+        : { text: 'NOT VERIFIED: this receipt proves nothing.', tone: 'bad' },
+    ],
+    exitCode,
+  };
+}
+
+function receiptLines(terminal: Terminal, { entry, index }: ProofFacts, asked: boolean): readonly Line[] {
+  const item = { index: String(index), entry: entry.fields, openings: undefined };
+  return [
+    ...hangingLines(
+      terminal.stdout,
+      'entry         ',
+      `${entry.time} ${entry.type}: ${wordsOf(item, new Map())}`,
+    ),
+    ...(asked
+      ? ['certificate   this receipt is that of its issue']
+      : ['certificate   not compared with one: --certificate FILE does']),
+  ];
+}
+
+/** @throws CodedError `cli.usage`, `ssh.…` */
+function heldCertificate(file: string): HeldCertificate {
+  return readGivenFile(file, 'Give the certificate that the receipt belongs to.', (text) => {
+    const { serial, caKey, key } = parseCertificate(text);
+    return { serial, caFingerprint: fingerprint(caKey.blob), keyFingerprint: fingerprint(key.blob) };
+  });
 }
 
 function emptyLines(bundle: string): readonly Line[] {

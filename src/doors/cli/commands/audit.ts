@@ -3,6 +3,7 @@ import type { LogEntry } from '../../client/index.ts';
 import { badAnswer, checkWritable, logTypes, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
+import { csvLines } from '../entry-csv.ts';
 import { actorOf, fieldOf, namesIn, wordsOf } from '../entry-words.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
 import type { Line } from '../output.ts';
@@ -16,13 +17,18 @@ import { formatSeconds, parseMoment, zoneOf } from '../times.ts';
 
 export interface SearchOptions {
   readonly person?: string;
+  readonly subject?: string;
   readonly serial?: string;
   readonly key?: string;
+  readonly principal?: string;
+  readonly host?: string;
+  readonly reason?: string;
   readonly type?: string;
   readonly outcome?: string;
   readonly from?: string;
   readonly to?: string;
   readonly limit: number;
+  readonly csv?: boolean;
 }
 
 /** Finds log entries. What it shows is what the broker says; `export` and `verify` prove it. */
@@ -30,6 +36,10 @@ export async function searchLog(options: SearchOptions, terminal: Terminal): Pro
   const nowMs = terminal.clock.nowMs();
   const query = {
     person: options.person,
+    subject: options.subject,
+    principal: options.principal,
+    host: options.host,
+    reason: options.reason,
     serial: options.serial === undefined ? undefined : parseSerial(options.serial).toString(),
     key: options.key === undefined ? undefined : keyFingerprint(options.key),
     type: options.type,
@@ -48,6 +58,7 @@ export async function searchLog(options: SearchOptions, terminal: Terminal): Pro
       more: found.more,
     };
     if (found.items.length === 0) checkType(options.type);
+    if (options.csv === true) return { value, lines: csvLines(found.items), notes: moreNote(found) };
     if (found.items.length === 0) return { value, lines: ['No entries.'] };
     return { value, lines: entryTable(terminal, found.items), notes: moreNote(found) };
   });

@@ -127,7 +127,7 @@ async function certify(
     const obtained = await withProgress(
       terminal,
       'Getting a certificate',
-      obtainCertificate(terminal, client, publicKey, request),
+      obtainCertificate(terminal, client, publicKey, { request, proof: options.proof === true }),
     );
     const replaces = readCertificate(files);
     writeKeySet(terminal, files, { privateKey, comment, obtained, agent: options.agent });

@@ -116,7 +116,7 @@ async function renewUnderLock(terminal: Terminal, settings: ClientSettings): Pro
     const obtained = await withProgress(
       terminal,
       'Renewing the SSH certificate',
-      held.obtainCertificate(terminal, client, key, note.request),
+      held.obtainCertificate(terminal, client, key, note),
     );
     const replaces = held.readCertificate(files);
     held.writeCertificate(terminal, files, { obtained, agent: note.agent });

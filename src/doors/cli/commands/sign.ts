@@ -29,11 +29,16 @@ export async function sign(keyFile: string, options: SignOptions, terminal: Term
   const request = signRequest(options);
   const file = options.out ?? certificatePath(keyFile);
   if (file !== '-') checkWritable(file);
+  else if (options.proof === true)
+    throw usage(
+      'A receipt is written beside its certificate, and this one goes to standard output.',
+      'Give --out FILE, or fetch it later with `sallyport audit prove`.',
+    );
   return withSession(terminal, async ({ client }) => {
     const obtained = await withProgress(
       terminal,
       'Getting a certificate',
-      obtainCertificate(terminal, client, key, request),
+      obtainCertificate(terminal, client, key, { request, proof: options.proof === true }),
     );
     const value = { ...certificateValue({ ...obtained, file }), keyFingerprint: fingerprint(key.blob) };
     const described = certificateLines(terminal, obtained);
@@ -43,6 +48,8 @@ export async function sign(keyFile: string, options: SignOptions, terminal: Term
         lines: [obtained.answer.certificate],
       };
     writeByRename(file, `${obtained.answer.certificate}\n`, terminal.random, 0o644);
+    if (obtained.proof !== undefined)
+      writeByRename(receiptPath(file), obtained.proof, terminal.random, 0o644);
     return { value, lines: [{ text: `Wrote ${file}.`, tone: 'good' }, ...described] };
   });
 }
@@ -53,4 +60,9 @@ export function certificatePath(keyFile: string): string {
     throw usage(`${keyFile} is a certificate already.`, 'Give the public key that it was made for.');
   }
   return keyFile.endsWith('.pub') ? `${keyFile.slice(0, -4)}-cert.pub` : `${keyFile}-cert.pub`;
+}
+
+/** Beside the certificate: `KEY-cert.tlog-proof`. */
+function receiptPath(certificateFile: string): string {
+  return `${certificateFile.replace(/\.pub$/, '')}.tlog-proof`;
 }

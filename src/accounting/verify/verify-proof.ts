@@ -1,0 +1,121 @@
+import { type Entry, isRecord, type Json, parseEntry } from './entry.ts';
+import { decodeBase64, openCheckpoint, parsePinnedKey } from './note.ts';
+import { leafHash, rootFromPath } from './tree.ts';
+import type { Finding } from './verdict.ts';
+
+/** First line of a receipt, by which it is told from a bundle. */
+export const proofHeader = 'c2sp.org/tlog-proof@v1';
+/** No receipt is longer: an entry, 64 hashes, and a checkpoint with all its signature lines. */
+export const maxProofBytes = 256 * 1024;
+
+/** The certificate that somebody holds, and wants to see in the log. */
+export interface HeldCertificate {
+  readonly serial: bigint;
+  /** `SHA256:…` of the CA key and of the certified key. */
+  readonly caFingerprint: string;
+  readonly keyFingerprint: string;
+}
+
+export interface ProofOptions {
+  /** The log's key that the reader pinned: `name+hash+base64` (C2SP signed-note). */
+  readonly verifierKey: string;
+  /** The receipt must be that of the issue of this certificate. */
+  readonly certificate?: HeldCertificate;
+}
+
+/** What a verified receipt says. */
+export interface ProofFacts {
+  readonly origin: string;
+  readonly size: bigint;
+  readonly index: bigint;
+  readonly entry: Entry;
+}
+
+export interface ProofVerdict {
+  /** Is this entry in the log, and is it the one that was asked about? */
+  readonly integrity: Finding;
+  /** 0 verified, 1 not, 2 the question was wrong, 3 the file ends early. */
+  readonly exitCode: 0 | 1 | 2 | 3;
+  /** Only when verified. */
+  readonly facts?: ProofFacts;
+}
+
+/** Judges a receipt by docs/formats/proof.md. Never throws, whatever the text holds. */
+export function verifyProof(text: string, options: ProofOptions): ProofVerdict {
+  const pinned = parsePinnedKey(options.verifierKey);
+  if (pinned === undefined)
+    return verdict(2, 'not_checked', 'The pinned key is not a verifier key (name+hash+base64).');
+  const parts = parseProof(text);
+  if (parts === 'cut') return verdict(3, 'incomplete', 'The receipt ends early.');
+  if (typeof parts === 'string') return verdict(1, 'failed', `This is no receipt: ${parts}.`);
+
+  const checkpoint = openCheckpoint(parts.checkpoint, pinned);
+  if (typeof checkpoint === 'string')
+    return verdict(1, 'failed', `Its checkpoint cannot be relied on: ${checkpoint}.`);
+  const { origin, size, root } = checkpoint;
+  const { index } = parts;
+  if (rootFromPath(index, size, leafHash(parts.entry), parts.path)?.equals(root) !== true)
+    return verdict(1, 'failed', `Its entry is not entry ${index} of the ${size} that ${origin} signed.`);
+  const entry = parseEntry(parts.entry);
+  if (typeof entry === 'string') return verdict(1, 'failed', `Entry ${index} is malformed: ${entry}.`);
+  const other = options.certificate && differs(entry, options.certificate);
+  if (other !== undefined)
+    return verdict(
+      1,
+      'failed',
+      `Entry ${index} is in the log, but it is not about this certificate: ${other}.`,
+    );
+  return {
+    integrity: {
+      state: 'verified',
+      detail: `Entry ${index} is in the tree of ${size} entries that ${origin} signed.`,
+      index,
+    },
+    exitCode: 0,
+    facts: { origin, size, index, entry },
+  };
+}
+
+interface ProofParts {
+  readonly index: bigint;
+  readonly entry: Buffer;
+  readonly path: readonly Buffer[];
+  readonly checkpoint: string;
+}
+
+/** @returns what is wrong, `cut` when the text is the beginning of one */
+function parseProof(text: string): ProofParts | string {
+  if (text.length > maxProofBytes) return `it is longer than ${maxProofBytes} bytes`;
+  const [header = '', extra, index, ...rest] = text.split('\n');
+  if (header !== proofHeader)
+    return proofHeader.startsWith(header) && !text.includes('\n')
+      ? 'cut'
+      : 'its first line is not that of one';
+  const entry = decodeBase64(/^extra ([A-Za-z0-9+/]+={0,2})$/.exec(extra ?? '')?.[1] ?? '');
+  const decimal = /^index (0|[1-9]\d{0,14})$/.exec(index ?? '')?.[1];
+  const empty = rest.indexOf('');
+  // Whatever is complete must be right, and the end is an end of line behind a signature.
+  if (rest.length === 0 || empty === -1 || empty === rest.length - 1) return 'cut';
+  if (entry === undefined || entry.length === 0) return 'its second line does not hold an entry';
+  if (decimal === undefined) return 'its third line does not hold an index';
+  const path = rest.slice(0, empty).map(decodeBase64);
+  if (path.length > 64 || !path.every((hash) => hash?.length === 32)) return 'its hashes are malformed';
+  const checkpoint = rest.slice(empty + 1).join('\n');
+  if (!checkpoint.endsWith('\n') || !checkpoint.includes('\n\n— ')) return 'cut';
+  return { index: BigInt(decimal), entry, path: path.filter((hash) => hash !== undefined), checkpoint };
+}
+
+/** What the entry says of another certificate, in words; undefined when it is the issue of this very one. */
+function differs({ type, outcome, fields }: Entry, held: HeldCertificate): string | undefined {
+  if (type !== 'cred.issue' || outcome !== 'success') return `it is a ${type}`;
+  const cred: Json = fields['cred'] ?? null;
+  if (!isRecord(cred)) return 'it names none';
+  const said = [cred['serial'], cred['ca_fp'], cred['key_fp']];
+  const wanted = [String(held.serial), held.caFingerprint, held.keyFingerprint];
+  const nth = wanted.findIndex((value, at) => said[at] !== value);
+  return nth === -1 ? undefined : `another ${['serial', 'CA', 'key'][nth] ?? ''}`;
+}
+
+function verdict(exitCode: 1 | 2 | 3, state: Finding['state'], detail: string): ProofVerdict {
+  return { integrity: { state, detail }, exitCode };
+}

@@ -1,0 +1,108 @@
+import { encodeProof, inclusionProof } from '../accounting/index.ts';
+import { CodedError, type Serial } from '../kernel/index.ts';
+import { entryBy, stillSignedIn } from './entries.ts';
+import { refuseForbidden, takeLook } from './require-role.ts';
+import type { Rooms, SignedIn } from './rooms.ts';
+import { seesWholeLog, shownTo } from './shown-entry.ts';
+import type { Credential, StoredEntry } from './unit-of-work.ts';
+
+/** What the log and the rows say of one serial of this broker's CA. */
+export interface ExplainedCertificate {
+  /** Undefined when no certificate with this serial was released. */
+  readonly credential: Credential | undefined;
+  /** Every entry about it, oldest first: its issue or that it is void, its revocation. */
+  readonly entries: readonly StoredEntry[];
+  readonly nowMs: number;
+}
+
+const mostEntries = 100;
+
+/**
+ * Who asked for a certificate, which rule allowed it, and how it ended. Its bearer may ask; auditors and admins may ask about
+ * everybody's. Asking is itself an entry.
+ * @throws CodedError `policy.not_permitted`, `policy.too_many_looks`, `store.…`
+ */
+export async function explainCertificate(
+  rooms: Rooms,
+  serial: Serial,
+  caller: SignedIn,
+): Promise<ExplainedCertificate> {
+  const { store, issuer, clock } = rooms;
+  const about = await entriesAbout(rooms, serial);
+  await recordLook(rooms, { kind: 'certificate', serial }, about, caller);
+  const [newest] = await store.credentials({
+    before: serial + 1n,
+    live: false,
+    limit: 1,
+    nowMs: clock.nowMs(),
+  });
+  const isIt = newest?.serial === serial && newest.caFingerprint === issuer.caFingerprint;
+  return {
+    credential: isIt ? newest : undefined,
+    entries: about.map((entry) => shownTo(caller, entry)),
+    nowMs: clock.nowMs(),
+  };
+}
+
+/**
+ * The receipt of a certificate: that its issue stands in the log, checkable offline (docs/formats/proof.md). Who may have it is
+ * as with `explainCertificate`.
+ * @throws CodedError `accounting.never_issued`, `policy.not_permitted`, `policy.too_many_looks`, `store.…`
+ */
+export async function proveIssue(rooms: Rooms, serial: Serial, caller: SignedIn): Promise<string> {
+  const about = await entriesAbout(rooms, serial);
+  await recordLook(rooms, { kind: 'proof', serial }, about, caller);
+  const issue = about.find((entry) => contentOf(entry).type === 'cred.issue');
+  if (issue === undefined) {
+    throw new CodedError(
+      'accounting.never_issued',
+      `This broker’s CA never issued a certificate with the serial ${serial}.`,
+      {
+        next: 'Check the number. `sallyport audit verify` over a whole export proves it: serials are dense.',
+      },
+    );
+  }
+  const { size, checkpoint } = await rooms.store.logHead();
+  const path = await inclusionProof(issue.index, size, (...place) => rooms.store.readTile(...place));
+  return encodeProof({ index: issue.index, entry: issue.bytes, path, checkpoint });
+}
+
+/** Of this broker's CA, oldest first. */
+async function entriesAbout({ store, issuer }: Rooms, serial: Serial): Promise<readonly StoredEntry[]> {
+  const found = await store.searchLog({ serial: String(serial), limit: mostEntries });
+  return found
+    .filter((entry) => contentOf(entry).cred?.ca_fp === issuer.caFingerprint)
+    .toSorted((a, b) => Number(a.index - b.index));
+}
+
+/** Whoever may not know learns neither that the serial was issued nor that it was not. */
+async function recordLook(
+  rooms: Rooms,
+  { kind, serial }: { readonly kind: 'certificate' | 'proof'; readonly serial: Serial },
+  about: readonly StoredEntry[],
+  caller: SignedIn,
+): Promise<void> {
+  const target = { kind, value: String(serial) };
+  if (!seesWholeLog(caller)) {
+    const own = about.some((entry) => contentOf(entry).subject?.uid === caller.person.id);
+    if (!own) {
+      const error = new CodedError('policy.not_permitted', `The certificate ${serial} is not yours.`, {
+        next: 'Take the serial that `sallyport status` shows, or ask an auditor.',
+      });
+      await refuseForbidden(rooms, caller, { error, target });
+    }
+    await takeLook(rooms, caller, target);
+  }
+  const entry = entryBy(caller, { type: 'log.read', timeMs: rooms.clock.nowMs(), fields: { target } });
+  await rooms.store.commit({ guard: stillSignedIn(caller), entries: [entry] });
+}
+
+interface Content {
+  readonly type?: string;
+  readonly subject?: { readonly uid?: string };
+  readonly cred?: { readonly ca_fp?: string };
+}
+
+function contentOf({ bytes }: StoredEntry): Content {
+  return JSON.parse(bytes.toString('utf8')) as Content;
+}

@@ -1,0 +1,133 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encodeProof, inclusionProof } from '../../src/accounting/index.ts';
+import { maxProofBytes, verifyProof } from '../../src/accounting/verify/index.ts';
+import { caFp, dayDrafts, makeLog, newSigner, type TestLog } from './log-fixture.ts';
+
+/** The receipt of an entry in the log as it stood at a size that a checkpoint was signed for. */
+async function receipt(log: TestLog, index: number, size = log.entries.length): Promise<string> {
+  const path = await inclusionProof(BigInt(index), BigInt(size), log.readTile);
+  const entry = log.entries[index]?.bytes ?? Buffer.alloc(0);
+  return encodeProof({ index: BigInt(index), entry, path, checkpoint: log.checkpoints.get(size) ?? '' });
+}
+const judge = (text: string, log: TestLog) => verifyProof(text, { verifierKey: log.key });
+
+/** Entry 2 of the day is the issue of serial 1. */
+const issue = 2;
+
+describe('a receipt', () => {
+  it('verifies for every entry at every size that was signed', async () => {
+    const log = makeLog(dayDrafts(120));
+    for (const size of log.checkpoints.keys())
+      for (let index = 0; index < size; index += 1)
+        expect(judge(await receipt(log, index, size), log), `${index} of ${size}`).toMatchObject({
+          exitCode: 0,
+          facts: { index: BigInt(index), size: BigInt(size) },
+        });
+  });
+
+  it('is refused with any one byte changed', async () => {
+    const log = makeLog(dayDrafts(40));
+    const bytes = Buffer.from(await receipt(log, issue), 'utf8');
+    for (let at = 0; at < bytes.length; at += 1) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ 0x01;
+      expect(judge(changed.toString('utf8'), log).exitCode, `byte ${at}`).not.toBe(0);
+    }
+  });
+
+  it('is incomplete, or nothing, wherever it is cut', async () => {
+    const log = makeLog(dayDrafts(40));
+    const text = await receipt(log, issue);
+    for (let length = 0; length < text.length; length += 1) {
+      const { exitCode } = judge(text.slice(0, length), log);
+      expect(exitCode, `at ${length}`).not.toBe(0);
+    }
+    expect(judge('', log).exitCode).toBe(3);
+    expect(judge(text.slice(0, 200), log).exitCode).toBe(3);
+  });
+
+  it.each<[string, (log: TestLog) => Promise<string>]>([
+    [
+      'under the index of another',
+      async (log) => (await receipt(log, issue)).replace(/^index \d+$/m, 'index 3'),
+    ],
+    [
+      'beyond the end of the log',
+      async (log) => (await receipt(log, issue)).replace(/^index \d+$/m, 'index 9999'),
+    ],
+    [
+      'with the path of another',
+      async (log) => {
+        const [mine, other] = [await receipt(log, issue), await receipt(log, issue + 4)];
+        const hashes = (text: string): string => /index \d+\n([^]*?)\n\n/.exec(text)?.[1] ?? '';
+        return mine.replace(hashes(mine), hashes(other));
+      },
+    ],
+    [
+      'with one hash more',
+      async (log) => (await receipt(log, issue)).replace(/(index \d+\n)(.*\n)/, '$1$2$2'),
+    ],
+    ['with one hash less', async (log) => (await receipt(log, issue)).replace(/(index \d+\n).*\n/, '$1')],
+    [
+      'with an earlier checkpoint',
+      async (log) => (await receipt(log, issue)).replace(log.checkpoint, log.checkpoints.get(36) ?? ''),
+    ],
+    ['with something behind it', async (log) => `${await receipt(log, issue)}more\n`],
+    ['with CRLF', async (log) => (await receipt(log, issue)).replaceAll('\n', '\r\n')],
+    ['that is too long', async (log) => (await receipt(log, issue)) + 'x'.repeat(maxProofBytes)],
+  ])('is refused %s', async (_what, make) => {
+    const log = makeLog(dayDrafts(40));
+    expect(judge(await make(log), log)).toMatchObject({ exitCode: 1, integrity: { state: 'failed' } });
+  });
+
+  it('is refused of a log that the pinned key did not sign', async () => {
+    const log = makeLog(dayDrafts(40));
+    const foreign = makeLog(dayDrafts(40), newSigner());
+    expect(judge(await receipt(foreign, issue), log).exitCode).toBe(1);
+    const named = makeLog(dayDrafts(40), log.signer, 1, 'other.example.com/accounting/1');
+    expect(judge(await receipt(named, issue), log).exitCode).toBe(1);
+  });
+
+  it('is refused for another certificate than the one that is held', async () => {
+    const log = makeLog(dayDrafts(40));
+    const cred = JSON.parse(log.entries[issue]?.bytes.toString() ?? '') as {
+      cred: { serial: string; key_fp: string };
+    };
+    const held = {
+      serial: BigInt(cred.cred.serial),
+      caFingerprint: caFp,
+      keyFingerprint: cred.cred.key_fp,
+    };
+    const asked = async (certificate: typeof held, index = issue) =>
+      verifyProof(await receipt(log, index), { verifierKey: log.key, certificate }).exitCode;
+    expect(await asked(held)).toBe(0);
+    expect(await asked({ ...held, serial: held.serial + 1n })).toBe(1);
+    expect(await asked({ ...held, caFingerprint: 'SHA256:other' })).toBe(1);
+    expect(await asked({ ...held, keyFingerprint: 'SHA256:other' })).toBe(1);
+    expect(await asked(held, issue + 4)).toBe(1);
+    expect(await asked(held, 1)).toBe(1);
+  });
+
+  it('asks for a usable key', async () => {
+    const log = makeLog(dayDrafts(4));
+    expect(verifyProof(await receipt(log, 1), { verifierKey: 'nonsense' }).exitCode).toBe(2);
+  });
+
+  it('gets a verdict whatever the text is', () => {
+    const log = makeLog(dayDrafts(4));
+    const lines = fc.array(
+      fc.oneof(
+        fc.constantFrom('', 'c2sp.org/tlog-proof@v1', 'index 0', 'extra e30=', log.checkpoint.trimEnd()),
+        fc.string({ unit: 'binary' }),
+        fc.base64String(),
+      ),
+    );
+    fc.assert(
+      fc.property(lines, (parts) => {
+        expect(judge(`c2sp.org/tlog-proof@v1\n${parts.join('\n')}`, log).exitCode).not.toBe(0);
+      }),
+      { numRuns: 2000, seed: 4711 },
+    );
+  });
+});
