@@ -1,6 +1,5 @@
 import { hash, type KeyObject } from 'node:crypto';
 import { CodedError, decodeBase64 } from '../kernel/index.ts';
-import type { LogHead } from './entry.ts';
 
 /** The log's own Ed25519 key: never a CA key. `sign` gives the 64 raw bytes of RFC 8032. */
 export interface LogSigner {
@@ -69,9 +68,14 @@ export function signatureLines(keyName: string, signer: LogSigner): SignText {
 }
 
 /** The signed note of a head (C2SP tlog-checkpoint): origin, decimal size, base64 root, blank line, one signature line. */
-export function encodeCheckpoint(head: LogHead, sign: SignText): string {
+export function encodeCheckpoint(head: Checkpoint, sign: SignText): string {
   const text = `${head.origin}\n${head.size}\n${head.root.toString('base64')}\n`;
   return `${text}\n${sign(text)}`;
+}
+
+/** The checkpoint of any state of the log, signed with its key: always the same for the same state (RFC 8032 is deterministic). */
+export function checkpointOf(state: Checkpoint, signer: LogSigner): string {
+  return encodeCheckpoint(state, signatureLines(state.origin, signer));
 }
 
 /**

@@ -6,11 +6,18 @@
  */
 export * from './appender.ts';
 export * from './canonical-json.ts';
-export { type Checkpoint, type LogSigner, parseCheckpoint, parseOrigin, verifierKey } from './checkpoint.ts';
+export {
+  type Checkpoint,
+  checkpointOf,
+  type LogSigner,
+  parseCheckpoint,
+  parseOrigin,
+  verifierKey,
+} from './checkpoint.ts';
 export * from './encode-proof.ts';
 export { maxEntryBytes, maxOpeningsBytes } from './encode-entry.ts';
 export type * from './entry.ts';
 export { checkLogHead, emptyLogHead } from './tree.ts';
-export { consistencyProof, inclusionProof } from './proofs.ts';
+export { consistencyProof, inclusionProof, rootAt } from './proofs.ts';
 export * from './tiles.ts';
 export * from './write-bundle.ts';

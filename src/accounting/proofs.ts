@@ -45,16 +45,17 @@ export async function consistencyProof(before: bigint, size: bigint, readTile: R
   return from === 0n ? proof : [await subtreeRoot(from, to, size, readTile), ...proof];
 }
 
+/** Root of the tree as it was when it had `before` of its `size` entries. @throws CodedError `accounting.bad_range` */
+export async function rootAt(before: bigint, size: bigint, readTile: ReadTile): Promise<Buffer> {
+  if (before < 0n || before > size) throw badRange(size);
+  return subtreeRoot(0n, before, size, readTile);
+}
+
 /**
  * Root over the entries `from` up to and without `to`, a stretch that occurs in an RFC 6962 tree of `size` entries: `from` is a
  * multiple of the smallest power of two that is not below its length.
  */
-export async function subtreeRoot(
-  from: bigint,
-  to: bigint,
-  size: bigint,
-  readTile: ReadTile,
-): Promise<Buffer> {
+async function subtreeRoot(from: bigint, to: bigint, size: bigint, readTile: ReadTile): Promise<Buffer> {
   const length = to - from;
   if (length === 0n) return emptyRoot();
   const height = length.toString(2).length - 1;

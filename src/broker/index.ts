@@ -8,6 +8,7 @@ export * from './explain-policy.ts';
 export * from './find-person.ts';
 export * from './hourly-quota.ts';
 export * from './issue-ssh-user.ts';
+export * from './kept-checkpoint.ts';
 export * from './list-issued.ts';
 export * from './lock-person.ts';
 export * from './log-in.ts';

@@ -4,6 +4,7 @@ import type { Person } from '../identity/index.ts';
 import type { SshUserIssuer } from '../issuance/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
 import type { Policy, Role } from '../policy/index.ts';
+import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { KrlPublisher } from './publish-krl.ts';
 import type { SerialSource } from './serial-source.ts';
@@ -24,6 +25,8 @@ export interface Rooms {
   /** Entries that one person without a role makes by looking, or anybody by trying what is not permitted. */
   readonly lookQuota: HourlyQuota;
   readonly logSigner: LogSigner;
+  /** Where the newest checkpoint is kept outside of the database. */
+  readonly checkpointKeep: CheckpointKeep;
   readonly krl: KrlPublisher;
   readonly authority: Authority;
   readonly counters: Counters;

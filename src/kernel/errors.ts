@@ -30,3 +30,8 @@ export class CodedError extends Error {
 export function isCodedError(error: unknown, code?: string): error is CodedError {
   return error instanceof CodedError && (code === undefined || error.code === code);
 }
+
+/** True for what the operating system refused; `code` says why (`ENOENT`, `ENOSPC`, …). */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}

@@ -4,8 +4,10 @@ import { verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
   createCertificateQuota,
   createLookQuota,
+  keepCheckpoint,
   KrlPublisher,
   PeopleWatch,
+  refuseRollback,
   SerialSource,
   shutDown,
   startUp,
@@ -25,6 +27,7 @@ import type { Signer } from '../keys/index.ts';
 import { attributesUsed, type Policy } from '../policy/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../ssh/index.ts';
 import { addressFilter } from './address-filter.ts';
+import { checkpointFile } from './checkpoint-file.ts';
 import type { Config } from './config.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
@@ -82,7 +85,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const parts = { config, keys, store, logSigner, directories, metrics, clock };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
-    // 4. What happened meanwhile becomes entries: abandoned serials, this start, changes of people. A list is published.
+    // 4. Nothing is appended to a log that was rolled back.
+    await refuseRollback(rooms);
+
+    // 5. What happened meanwhile becomes entries: abandoned serials, this start, changes of people. A list is published.
     await startUp(rooms, {
       version,
       policy: policy.policyVersion,
@@ -94,8 +100,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       directory.kind === 'built-in' ? [new PeopleWatch(directory.name, directory.file)] : [],
     );
     for (const watch of watches) await watch.look(rooms);
+    await keepCheckpoint(rooms);
 
-    // 5. The door.
+    // 6. The door.
     const { host, port } = listenAddress(config.listen);
     const metricsAllowed = addressFilter(config.metrics.allow);
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
@@ -147,6 +154,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     lookQuota: createLookQuota({ perHour: looksPerHour, clock }),
     serials: new SerialSource(store, issuer.caFingerprint),
     logSigner,
+    checkpointKeep: checkpointFile(config.log.checkpoint),
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, clock }),
     authority: authorityOf(issuer, keys, config.log.origin),
     counters: metrics.counters,
@@ -217,6 +225,7 @@ async function stop(
   await door.close();
   try {
     await shutDown(rooms);
+    await keepCheckpoint(rooms);
   } finally {
     await closeAll();
   }

@@ -102,6 +102,7 @@ const schema = z.strictObject({
   keys: z.strictObject({ folder: path, passphrase }),
   log: z.strictObject({
     origin: logOrigin,
+    checkpoint: path.default('log-checkpoint'),
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   }),
   sessions: z
@@ -226,6 +227,7 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
     tls: { certificate: full(config.tls.certificate), key: full(config.tls.key) },
     data: full(config.data),
     policy: full(config.policy),
+    log: { ...config.log, checkpoint: full(config.log.checkpoint) },
     keys: {
       folder: full(config.keys.folder),
       passphrase: 'file' in source ? { file: full(source.file) } : source,

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
-import { heartbeat, type PeopleWatch, type Rooms } from '../broker/index.ts';
+import { heartbeat, keepCheckpoint, type PeopleWatch, type Rooms } from '../broker/index.ts';
 
 const heartbeatEveryMs = 600_000;
 const catchUpEveryMs = 1000;
 const lookEveryMs = 1000;
+const keepEveryMs = 1000;
 const pruneEveryMs = 300_000;
 
 export interface Timers {
@@ -29,6 +30,7 @@ export function startTimers(rooms: Rooms, watches: readonly PeopleWatch[], log: 
     every(heartbeatEveryMs, 'heartbeat', () => heartbeat(rooms)),
     ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
+    every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

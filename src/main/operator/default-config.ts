@@ -28,9 +28,11 @@ keys:
   passphrase:
     file: secrets/keys.passphrase
 
-# The name of the accounting log, part of every checkpoint. It never changes for this database.
+# The name of the accounting log, part of every checkpoint. It never changes for this database. Its newest checkpoint is kept
+# outside of it, so that an old copy of the database is told from the last: another disk is better still.
 log:
   origin: ${values.logOrigin}
+  checkpoint: log-checkpoint
   level: info
 
 sessions:

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { verifierKey } from '../../accounting/index.ts';
 import type { InitOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts';
 import { addPerson } from '../../identity/index.ts';
-import { CodedError, systemClock, systemRandom } from '../../kernel/index.ts';
+import { CodedError, isSystemError, systemClock, systemRandom } from '../../kernel/index.ts';
 import {
   checkTrustedFolder,
   createKeyFile,
@@ -174,10 +174,6 @@ function makeFolder(folder: string): string | undefined {
   throw new CodedError('main.folder_not_empty', `${folder} is not empty; nothing was changed.`, {
     next: 'Choose a new or an empty folder. An existing broker is never overwritten.',
   });
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
 function cannotWrite(folder: string, error: NodeJS.ErrnoException): CodedError {
