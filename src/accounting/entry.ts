@@ -17,6 +17,7 @@ export type EventType =
   | 'principal.release'
   | 'log.read'
   | 'log.export'
+  | 'log.erase'
   | 'log.heartbeat'
   | 'system.start'
   | 'system.stop';

@@ -3,6 +3,7 @@
  * the log. It owns the order of the steps and the interface of the store (`unit-of-work.ts`); it knows nothing of HTTP, of SQL
  * or of wire formats, and no credential leaves it before its entry is durable.
  */
+export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
 export * from './explain-policy.ts';
 export * from './find-person.ts';

@@ -119,6 +119,18 @@ export interface Change {
   /** Serials that are settled (released or void), be it whole blocks or parts of them: they are not abandoned any more. */
   readonly settledSerials?: readonly SerialBlock[];
   /**
+   * Takes clear personal values out of the side table of the log, and out of what is searched by. Of a person also their name and
+   * what was written about them in every row. Entries stay as they are.
+   */
+  readonly erase?: {
+    /** What is left of the openings of these entries; undefined: nothing. */
+    readonly openings: readonly { readonly index: bigint; readonly openings: string | undefined }[];
+    /** Certificates whose row forgets the login, and those whose row forgets why they were revoked. */
+    readonly logins?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
+    readonly revokedReasons?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
+    readonly person?: PersonId;
+  };
+  /**
    * How far a sink of the log has got: entries below `next` arrived there. Refused unless it stands at `from` (0 at first), so
    * that of two who deliver at the same time one notices.
    */
@@ -255,6 +267,11 @@ export interface Store extends Reads {
    * Reserves the next `count` serials of the CA, durably, before any of them is signed. A reserved serial that is never released is void.
    */
   reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock>;
+  /**
+   * Leaves nothing of what was erased in the files: not in the write-ahead log and, when `thorough`, in no page that was in use
+   * once; that rewrites the whole database and holds up everything else.
+   */
+  scrub(how: 'quick' | 'thorough'): Promise<void>;
   /** Blocks that an earlier process reserved and did not settle, each narrowed to the serials that were never released. */
   abandonedSerials(): Promise<readonly SerialBlock[]>;
   close(): Promise<void>;

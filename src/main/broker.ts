@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import { verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
+  applyRetention,
   createCertificateQuota,
   createLookQuota,
   keepCheckpoint,
@@ -11,6 +12,7 @@ import {
   SerialSource,
   shutDown,
   startUp,
+  type RetentionRule,
   type Rooms,
   type Store,
 } from '../broker/index.ts';
@@ -100,6 +102,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       directory.kind === 'built-in' ? [new PeopleWatch(directory.name, directory.file)] : [],
     );
     for (const watch of watches) await watch.look(rooms);
+    const retention = retentionRules(config);
+    await applyRetention(rooms, retention);
     await keepCheckpoint(rooms);
 
     // 6. The door.
@@ -108,7 +112,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
     door = opened;
     warnOfExpiry(tls.certificate, log, clock.nowMs());
-    const timers = startTimers(rooms, watches, log);
+    const timers = startTimers(rooms, { watches, retention }, log);
     return {
       port: opened.port,
       rooms,
@@ -192,6 +196,13 @@ async function recordPolicyChange({ store, clock }: Rooms, from: Policy, to: Pol
         fields: { change: { before: from.policyVersion, after: to.policyVersion } },
       },
     ],
+  });
+}
+
+function retentionRules({ log: { retention } }: Config): readonly RetentionRule[] {
+  return (['addresses', 'names', 'reasons'] as const).flatMap((kind) => {
+    const keepMs = retention[kind];
+    return keepMs === undefined ? [] : [{ kind, keepMs }];
   });
 }
 

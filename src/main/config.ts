@@ -23,6 +23,7 @@ const sessionLifetime = duration.refine(
   (lifetimeMs) => lifetimeMs >= 300_000 && lifetimeMs <= 86_400_000,
   'between 5m and 24h',
 );
+const retention = duration.refine((keepMs) => keepMs >= 86_400_000, 'a day or more, e.g. 90d');
 const logOrigin = z.string().refine((name) => {
   try {
     return parseOrigin(name) !== '';
@@ -103,6 +104,10 @@ const schema = z.strictObject({
   log: z.strictObject({
     origin: logOrigin,
     checkpoint: path.default('log-checkpoint'),
+    retention: z
+      .strictObject({ addresses: retention, names: retention, reasons: retention })
+      .partial()
+      .default({}),
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   }),
   sessions: z

@@ -31,18 +31,21 @@ export function keyFile(folder: string, purpose: KeyPurpose): string {
   return join(folder, `${purpose}.key`);
 }
 
+/** Opens one key. @throws CodedError `keys.…` */
+export async function openKey(config: Config, purpose: KeyPurpose, passphrase: string): Promise<Signer> {
+  checkPrivateFolder(config.keys.folder);
+  return createSigner(await openKeyFile(keyFile(config.keys.folder, purpose), purpose, passphrase));
+}
+
 /** Opens the keys that a running broker signs with. @throws CodedError `keys.…` */
 export async function openKeys(
   config: Config,
   passphrase: string,
 ): Promise<Readonly<Record<'userCa' | 'lists' | 'log', Signer>>> {
-  checkPrivateFolder(config.keys.folder);
-  const open = async (purpose: KeyPurpose): Promise<Signer> =>
-    createSigner(await openKeyFile(keyFile(config.keys.folder, purpose), purpose, passphrase));
   const [userCa, lists, log] = await Promise.all([
-    open('ssh-user-ca'),
-    open('ssh-lists'),
-    open('accounting-log'),
+    openKey(config, 'ssh-user-ca', passphrase),
+    openKey(config, 'ssh-lists', passphrase),
+    openKey(config, 'accounting-log', passphrase),
   ]);
   return { userCa, lists, log };
 }

@@ -1,10 +1,18 @@
 import type { Logger } from 'pino';
-import { heartbeat, keepCheckpoint, type PeopleWatch, type Rooms } from '../broker/index.ts';
+import {
+  applyRetention,
+  heartbeat,
+  keepCheckpoint,
+  type PeopleWatch,
+  type RetentionRule,
+  type Rooms,
+} from '../broker/index.ts';
 
 const heartbeatEveryMs = 600_000;
 const catchUpEveryMs = 1000;
 const lookEveryMs = 1000;
 const keepEveryMs = 1000;
+const retainEveryMs = 3_600_000;
 const pruneEveryMs = 300_000;
 
 export interface Timers {
@@ -12,8 +20,15 @@ export interface Timers {
   stop(): Promise<void>;
 }
 
+/** What only some brokers have to do. */
+export interface TimedWork {
+  readonly watches: readonly PeopleWatch[];
+  readonly retention: readonly RetentionRule[];
+}
+
 /** What a broker does without being asked. None of it keeps the process alive, and what fails is tried again the next time. */
-export function startTimers(rooms: Rooms, watches: readonly PeopleWatch[], log: Logger): Timers {
+export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers {
+  const { watches, retention } = work;
   const underWay = new Map<NodeJS.Timeout, Promise<void>>();
   const every = (intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout => {
     const timer = setInterval(() => {
@@ -31,6 +46,7 @@ export function startTimers(rooms: Rooms, watches: readonly PeopleWatch[], log: 
     ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
+    every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

@@ -43,6 +43,15 @@ export interface PeopleOptions {
   readonly yes: boolean;
 }
 
+export interface EraseOptions {
+  readonly configFile: string;
+  /** Person id, or a login that only one person has. */
+  readonly person: string;
+  readonly reason: string;
+  /** Do it, instead of saying what it would do. */
+  readonly yes: boolean;
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -59,4 +68,9 @@ export interface OperatorCommands {
    * @throws CodedError `identity.unknown_person`, also for `list`; `main.last_admin`
    */
   people(action: PeopleAction, options: PeopleOptions, io: OperatorIo): Promise<Outcome>;
+  /**
+   * Erases a person's name, addresses and words, and what was written about them; entries and proofs stay. The broker must be
+   * stopped. @throws CodedError `store.in_use`, `revocation.unknown_target`, `main.person_has_access`
+   */
+  erasePerson(options: EraseOptions, io: OperatorIo): Promise<Outcome>;
 }

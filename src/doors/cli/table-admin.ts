@@ -190,4 +190,32 @@ export function addAuditCommands(program: Command, table: Table): void {
     .action((options: { readonly out?: string } & JsonFlag) =>
       run(options.json, async () => (await import('./commands/audit.ts')).showCheckpoint(options, terminal)),
     );
+  table
+    .add(
+      audit,
+      'erase',
+      'erase a person’s name, addresses and words from a stopped broker; entries and proofs stay; says what it would do until --yes',
+      'sallyport audit erase --config /srv/sallyport/sallyport.yaml --person alice --reason "left in 2024"',
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker')
+    .requiredOption('--person <U>', 'login name or person id')
+    .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
+    .option('--yes', 'do it')
+    .action((flags: EraseFlags & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await table.loadOperator();
+        const { config, person, reason, yes = false } = flags;
+        return withOperatorIo(terminal, 'Looking', (io) =>
+          operator.erasePerson({ configFile: config, person, reason, yes }, io),
+        );
+      }),
+    );
+}
+
+interface EraseFlags {
+  readonly config: string;
+  readonly person: string;
+  readonly reason: string;
+  readonly yes?: boolean;
 }

@@ -331,6 +331,7 @@ export const logTypes = [
   'principal.release',
   'log.read',
   'log.export',
+  'log.erase',
   'log.heartbeat',
   'system.start',
   'system.stop',

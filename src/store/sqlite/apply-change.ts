@@ -25,6 +25,7 @@ export function createApplyChange(statement: Statements): ApplyChange {
     applyRevocation(writing, change);
     if (change.publication !== undefined) applyPublication(writing, change.publication);
     applySerials(writing, change);
+    if (change.erase !== undefined) erase(writing, change.erase);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
   };
 }
@@ -182,6 +183,28 @@ function applySerials({ statement, run }: Writing, change: Change): void {
   }
   if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
   for (const block of change.settledSerials ?? []) settle(statement, block);
+}
+
+function erase({ run }: Writing, change: NonNullable<Change['erase']>): void {
+  const { openings, logins = [], revokedReasons = [], person } = change;
+  for (const { index, openings: left } of openings) {
+    if (left === undefined) run('DELETE FROM log_opening WHERE idx = ?', index);
+    else run('UPDATE log_opening SET openings = ? WHERE idx = ?', left, index);
+    if (left?.includes('"reason"') !== true) run('DELETE FROM log_reason WHERE idx = ?', index);
+  }
+  const one = 'ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND serial = ?';
+  for (const { caFingerprint, serial } of logins)
+    run(`UPDATE credential SET login = 'erased' WHERE ${one}`, caFingerprint, serial);
+  const forgetReason = "revoked_reason = CASE WHEN revoked_reason IS NULL THEN NULL ELSE 'erased' END";
+  for (const { caFingerprint, serial } of revokedReasons)
+    run(`UPDATE credential SET ${forgetReason} WHERE ${one}`, caFingerprint, serial);
+  if (person === undefined) return;
+  run(`UPDATE credential SET login = 'erased', ${forgetReason} WHERE person_id = ?`, person);
+  run(
+    "UPDATE person SET login = 'erased', lock_reason = CASE WHEN lock_reason IS NULL THEN NULL ELSE 'erased' END WHERE person_id = ?",
+    person,
+  );
+  run('DELETE FROM session WHERE person_id = ?', person);
 }
 
 function moveSink({ run }: Writing, { sink, from, next }: NonNullable<Change['moveSink']>): void {

@@ -45,6 +45,8 @@ export function openDatabases(folder: string, when: 'create' | 'open'): OpenData
     if (mode !== 'wal') throw new Error(`this file system does not take a write-ahead log (${String(mode)})`);
     // FULL: a commit is on disk when it returns. A revocation lost to a power cut would fail open.
     writer.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000');
+    // What retention erases must be gone from the file: freed bytes are overwritten.
+    writer.exec('PRAGMA secure_delete = ON');
     migrate(writer);
     const reader = opened(new DatabaseSync(file));
     reader.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 2000');

@@ -54,8 +54,14 @@ export class HotRows implements PointReads {
   forget(change: Change): void {
     const { seenPerson, endSession, expel, lock, unlock, releasePrincipal, revokeKey } = change;
     if (endSession !== undefined) this.#sessions.delete(endSession.toString('latin1'));
-    if (expel !== undefined) this.#sessions.clear();
-    for (const personId of [...(expel?.people ?? []), seenPerson?.personId, lock?.personId, unlock]) {
+    if (expel !== undefined || change.erase?.person !== undefined) this.#sessions.clear();
+    for (const personId of [
+      ...(expel?.people ?? []),
+      seenPerson?.personId,
+      lock?.personId,
+      unlock,
+      change.erase?.person,
+    ]) {
       if (personId !== undefined) this.#persons.delete(personId);
     }
     if (change.voidDecisions === true) this.#persons.clear();

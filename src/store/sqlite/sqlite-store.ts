@@ -68,6 +68,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       commit: (change) => writer.commit(change),
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
+      scrub: (how) => writer.scrub(how),
       abandonedSerials: async () => writer.abandonedSerials(),
       close: async () => {
         await writer.drain();
@@ -174,6 +175,13 @@ class SqliteWriter {
         return nothing;
       });
     }
+  }
+
+  /** Not within a transaction: waits for the one that is open. */
+  async scrub(how: 'quick' | 'thorough'): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (how === 'thorough') this.#database.exec('VACUUM');
+    this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 
   async drain(): Promise<void> {

@@ -139,6 +139,7 @@ describe('progress of the operator’s commands', () => {
       init: none,
       checkConfig: none,
       people: none,
+      erasePerson: none,
       serve: none,
       [method]: slow,
     };

@@ -213,9 +213,15 @@ describe('the operator’s commands', () => {
       Promise.reject(new CodedError('main.bad_config', `${file}:3:5 is wrong.`, { next: 'Mend it.' })),
     serve: (options) => Promise.resolve(void calls.push(['serve', options])),
     people: (action, options) => Promise.resolve((calls.push([action, options]), outcome)),
+    erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
   };
 
   test.each([
+    [
+      'audit erase --config C --person anna --reason left',
+      '',
+      ['erase', { configFile: 'C', person: 'anna', reason: 'left', yes: false }],
+    ],
     ['init D --yes', '', ['init', { folder: 'D', caType: 'ed25519', dnsNames: [], admin: undefined }]],
     [
       'init D --dns a --dns b --admin anna --password-stdin',

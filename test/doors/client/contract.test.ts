@@ -21,6 +21,7 @@ const types: Readonly<Record<EventType, true>> = {
   'principal.release': true,
   'log.read': true,
   'log.export': true,
+  'log.erase': true,
   'log.heartbeat': true,
   'system.start': true,
   'system.stop': true,
