@@ -15,6 +15,7 @@ import { loadConfig } from '../../src/main/config.ts';
 import { copyOfInit } from './broker-template.ts';
 import { freePort } from './free-port.ts';
 import { handOut, hear, refuseLeaks } from './handed-out.ts';
+import { refuseUndocumented } from './log-schema.ts';
 
 export interface TestPerson {
   readonly login: string;
@@ -96,6 +97,7 @@ export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promi
     remove() {
       try {
         if (existsSync(folder)) refuseLeaks(folder);
+        refuseUndocumented(folder);
       } finally {
         rmSync(parent, { recursive: true, force: true });
       }

@@ -60,6 +60,10 @@ const ownFaults = [
 /** Codes of the start and of commands, in files that requests share. */
 const beforeTheDoorOpens = [
   'accounting.bad_checkpoint',
+  'accounting.bad_kept_checkpoint',
+  'accounting.forked',
+  'accounting.no_kept_checkpoint',
+  'accounting.rolled_back',
   'accounting.bad_key',
   'accounting.bad_origin',
   'accounting.wrong_origin',
