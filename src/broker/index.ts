@@ -6,6 +6,7 @@
 export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
 export * from './explain-policy.ts';
+export * from './export-log.ts';
 export * from './find-person.ts';
 export * from './hourly-quota.ts';
 export * from './issue-ssh-user.ts';

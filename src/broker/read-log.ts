@@ -1,4 +1,3 @@
-import { writeBundle } from '../accounting/index.ts';
 import { CodedError, type PersonId } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { findPerson } from './find-person.ts';
@@ -38,7 +37,7 @@ export async function searchLog(
     await refuseForbidden(rooms, caller, { error, target: { kind: 'log' } });
   }
   if (!seesAll) await takeLook(rooms, caller, { kind: 'log' });
-  await recordReading(rooms, caller, 'log.read', { kind: 'log', own: !seesAll }, personId ?? subjectId);
+  await recordReading(rooms, caller, !seesAll, personId ?? subjectId);
   const found = await rooms.store.searchLog({
     ...query,
     limit: query.limit + 1,
@@ -48,42 +47,6 @@ export async function searchLog(
   const entries = found.slice(0, query.limit).map((entry) => shownTo(caller, entry));
   const last = entries.at(-1);
   return { entries, ...(found.length > query.limit && last !== undefined ? { next: last.index } : {}) };
-}
-
-/**
- * A stretch of the log as it stands now, [from, to), as a bundle that verifies offline. The export is itself an entry, durable
- * before the first byte.
- * @throws CodedError `accounting.bad_range` at once; the stream itself fails only with the store
- */
-export async function exportLog(
-  rooms: Rooms,
-  range: { readonly from?: bigint; readonly to?: bigint },
-  caller: SignedIn,
-): Promise<AsyncIterable<Buffer>> {
-  const target = {
-    kind: 'log',
-    from: String(range.from ?? 0n),
-    ...(range.to === undefined ? {} : { to: String(range.to) }),
-  };
-  await recordReading(rooms, caller, 'log.export', target, undefined);
-  const { size, checkpoint } = await rooms.store.logHead();
-  const from = range.from ?? 0n;
-  const to = range.to ?? size;
-  if (from >= to || to > size) {
-    throw new CodedError(
-      'accounting.bad_range',
-      `The log has ${size} entries; there is no stretch from ${from} to ${to}.`,
-      { next: 'Choose 0 <= from < to <= the size of the log, or leave both out.' },
-    );
-  }
-  return writeBundle({
-    checkpoint,
-    from,
-    to,
-    entries: rooms.store.logEntries(from, to),
-    readTile: (...place) => rooms.store.readTile(...place),
-    signer: rooms.logSigner,
-  });
 }
 
 async function findPersonFor(
@@ -106,13 +69,13 @@ async function findPersonFor(
 async function recordReading(
   rooms: Rooms,
   caller: SignedIn,
-  type: 'log.read' | 'log.export',
-  target: Record<string, string | boolean>,
+  own: boolean,
   subject: PersonId | undefined,
 ): Promise<void> {
   const timeMs = rooms.clock.nowMs();
+  const fields = { target: { kind: 'log', own } };
   await rooms.store.commit({
     guard: stillSignedIn(caller),
-    entries: [entryBy(caller, { type, timeMs, subject, fields: { target } })],
+    entries: [entryBy(caller, { type: 'log.read', timeMs, subject, fields })],
   });
 }

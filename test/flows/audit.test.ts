@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -220,6 +220,53 @@ describe('the command line of an auditor', () => {
     expect(csv.stdout).toContain(`"'=HYPERLINK(""http://x.example"",""x"")"`);
     const could = await run(auditor, ['audit', 'who-could', '--as', 'alice', '--json']);
     expect((JSON.parse(could.stdout) as { people: string[] }).people).toEqual(['alice']);
+  });
+
+  it('goes on with an export that broke off, at every kind of place, and though the log has grown', async () => {
+    await logIn(auditor, '--no-certificate');
+    const out = join(folder, 'whole.bundle');
+    const key = join(folder, 'resume.vkey');
+    writeFileSync(key, (await run(auditor, ['ca', 'show', '--only', 'log-key'])).stdout);
+    expect((await run(auditor, ['audit', 'export', '--out', out])).exitCode).toBe(0);
+    const whole = readFileSync(out);
+    const resumed = join(folder, 'resumed.bundle');
+    for (const held of [1, 30, 400, 5000, whole.length - 300, whole.length - 1]) {
+      writeFileSync(`${resumed}.part`, whole.subarray(0, held), { mode: 0o600 });
+      const result = await run(auditor, ['audit', 'export', '--out', resumed]);
+      expect([held, result.exitCode, result.stderr]).toEqual([held, 0, expect.any(String)]);
+      // From within the header nothing can be gone on with: then it is a newer export, and whole all the same.
+      if (held > 1000) expect(readFileSync(resumed).equals(whole)).toBe(true);
+      expect((await run(auditor, ['audit', 'verify', resumed, '--key', key])).exitCode).toBe(0);
+      expect(existsSync(`${resumed}.part`)).toBe(false);
+    }
+  });
+
+  it('begins an export anew where what is there is of something else', async () => {
+    await logIn(auditor, '--no-certificate');
+    const out = join(folder, 'anew.bundle');
+    const key = join(folder, 'anew.vkey');
+    writeFileSync(key, (await run(auditor, ['ca', 'show', '--only', 'log-key'])).stdout);
+    expect((await run(auditor, ['audit', 'export', '--out', out])).exitCode).toBe(0);
+    const damaged = readFileSync(out).subarray(0, 6000);
+    damaged[5500] = (damaged[5500] ?? 0) ^ 1;
+    for (const [what, bytes] of [
+      ['damaged', damaged],
+      ['noise', Buffer.alloc(9000, 7)],
+      [
+        'of another stretch',
+        Buffer.from(readFileSync(out, 'latin1').replace(/v1 0 \d+/, 'v1 0 3'), 'latin1'),
+      ],
+    ] as const) {
+      writeFileSync(`${out}.part`, bytes, { mode: 0o600 });
+      expect([what, (await run(auditor, ['audit', 'export', '--out', out])).exitCode]).toEqual([what, 0]);
+      expect([what, (await run(auditor, ['audit', 'verify', out, '--key', key])).exitCode]).toEqual([
+        what,
+        0,
+      ]);
+    }
+    writeFileSync(`${out}.part`, 'x', { mode: 0o644 });
+    chmodSync(`${out}.part`, 0o644);
+    expect((await run(auditor, ['audit', 'export', '--out', out])).stderr).toContain('private file of yours');
   });
 
   it('keeps the receipt beside the certificate where login is asked to', async () => {

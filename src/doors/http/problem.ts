@@ -29,6 +29,7 @@ const titles: Readonly<Record<number, string>> = {
 /** Every code that a client may meet. What is not here is our own fault: the client learns the request id and nothing else. */
 const statusByCode: Readonly<Record<string, number>> = {
   'accounting.bad_range': 400,
+  'accounting.export_changed': 409,
   'accounting.never_issued': 404,
   'http.bad_request': 400,
   'http.method_not_allowed': 405,

@@ -318,10 +318,19 @@ export const routes: readonly Route[] = [
     query: schema.exportQuery,
     answers: { status: 200, contentType: 'application/octet-stream' },
     async handle({ rooms, query }, caller) {
-      const { from, to } = query;
+      const { from, to, checkpoint, offset, sha256 } = query;
       const range = {
         ...(from === undefined ? {} : { from: toUint64(from) }),
         ...(to === undefined ? {} : { to: toUint64(to) }),
+        ...(checkpoint === undefined || offset === undefined || sha256 === undefined
+          ? {}
+          : {
+              held: {
+                checkpoint: Buffer.from(checkpoint, 'base64url').toString('utf8'),
+                sizeBytes: Number(toUint64(offset)),
+                sha256,
+              },
+            }),
       };
       const bytes = await exportLog(rooms, range, caller);
       return { contentType: 'application/octet-stream', bytes, fileName: 'sallyport-log.bundle' };

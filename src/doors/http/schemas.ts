@@ -88,7 +88,23 @@ export const whoCouldQuery = z.strictObject({
   limit,
 });
 
-export const exportQuery = z.strictObject({ from: decimal.optional(), to: decimal.optional() });
+export const exportQuery = z
+  .strictObject({
+    from: decimal.optional(),
+    to: decimal.optional(),
+    /** To go on with an export that broke off: its checkpoint (base64url), how many bytes are there, their SHA-256 (hex). */
+    checkpoint: z.base64url().max(8000).optional(),
+    offset: decimal.optional(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits')
+      .optional(),
+  })
+  .refine(
+    ({ checkpoint, offset, sha256 }) =>
+      new Set([checkpoint, offset, sha256].map((part) => part === undefined)).size === 1,
+    'checkpoint, offset and sha256 belong together',
+  );
 
 const person = z.object({
   id: z.string(),

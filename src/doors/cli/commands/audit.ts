@@ -1,5 +1,6 @@
-import { parseSerial, printable } from '../../../kernel/index.ts';
-import type { LogEntry } from '../../client/index.ts';
+import { existsSync } from 'node:fs';
+import { CodedError, isCodedError, parseSerial, printable } from '../../../kernel/index.ts';
+import type { BrokerClient, LogEntry } from '../../client/index.ts';
 import { badAnswer, checkWritable, logTypes, writeByRename } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
@@ -11,7 +12,7 @@ import { tableLines } from '../output.ts';
 import { collectPages, moreNote } from '../pages.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
-import { receiveFile } from '../receive-file.ts';
+import { partOf, receiveFile, type HeldBytes } from '../receive-file.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatSeconds, parseMoment, zoneOf } from '../times.ts';
 
@@ -114,13 +115,65 @@ export async function exportLog(options: ExportOptions, terminal: Terminal): Pro
     const sizeBytes = await withProgress(
       terminal,
       'Fetching the log',
-      client.exportLog({ from, to }).then((chunks) => receiveFile(options.out, chunks, terminal.random)),
-    );
+      receiveFile(options.out, (held) => askExport(client, { from, to }, held)),
+    ).catch((error: unknown) => {
+      throw withPartKept(error, options.out);
+    });
     return {
       value: { file: options.out, sizeBytes },
       lines: [{ text: `Wrote ${options.out} (${sizeBytes} bytes).`, tone: 'good' }],
       notes: [`next: sallyport audit verify ${options.out} --key FILE${isPart ? ' --part' : ''}`],
     };
+  });
+}
+
+interface Asked {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+/** Goes on with what is held if that is the beginning of the same export; otherwise begins anew. */
+async function askExport(
+  client: BrokerClient,
+  asked: Asked,
+  held: HeldBytes | undefined,
+): Promise<{ chunks: AsyncIterable<Buffer>; again: boolean }> {
+  const checkpoint = held && checkpointIn(held.beginning, asked);
+  if (held === undefined || checkpoint === undefined)
+    return { chunks: await client.exportLog({ ...asked }), again: true };
+  try {
+    const chunks = await client.exportLog({
+      ...asked,
+      checkpoint: Buffer.from(checkpoint).toString('base64url'),
+      offset: String(held.sizeBytes),
+      sha256: held.sha256,
+    });
+    return { chunks, again: false };
+  } catch (error) {
+    if (!isCodedError(error, 'accounting.export_changed')) throw error;
+    return { chunks: await client.exportLog({ ...asked }), again: true };
+  }
+}
+
+/** The checkpoint in the beginning of a bundle (docs/formats/bundle.md), if it is one of the stretch that is asked for. */
+function checkpointIn(beginning: Buffer, { from = '0', to }: Asked): string | undefined {
+  const [, first, end, checkpoint = ''] =
+    /^sallyport-bundle v1 (\d+) (\d+)\n([^\n]+\n\d+\n[^\n]+\n\n(?:— [^\n]+\n)+)tile /u.exec(
+      beginning.toString('utf8'),
+    ) ?? [];
+  if (first !== from || (to !== undefined && end !== to)) return undefined;
+  // Without `to` all of it was asked for: up to the size in that checkpoint.
+  return to === undefined && checkpoint.split('\n')[1] !== end ? undefined : checkpoint;
+}
+
+function withPartKept(error: unknown, out: string): unknown {
+  const part = partOf(out);
+  if (!(error instanceof CodedError) || !existsSync(part)) return error;
+  const kept = `What came is kept in ${part}; the same command goes on from there.`;
+  return new CodedError(error.code as `client.${string}`, error.message, {
+    next: error.next === undefined ? kept : `${error.next} ${kept}`,
+    details: error.details,
+    cause: error,
   });
 }
 
