@@ -1,6 +1,6 @@
 // `npm test`: installs what is missing, checks the tree, runs every test, and closes with the one line CI understands.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { installDependencies, pinnedNode, root } from './setup.mjs';
@@ -55,6 +55,9 @@ function installPeers() {
     winbind: '/usr/sbin/winbindd',
     'ldb-tools': '/usr/bin/ldbmodify',
     openssl: '/usr/bin/openssl',
+    postgresql: '/usr/lib/postgresql',
+    'postgresql-client': '/usr/bin/psql',
+    pgbouncer: '/usr/sbin/pgbouncer',
     git: '/usr/bin/git',
     rsync: '/usr/bin/rsync',
   };
@@ -77,7 +80,17 @@ function installPeers() {
       stdio: ['ignore', 'ignore', 2],
     });
   apt('update');
+  const startNothing = keepServicesDown();
   const installed = apt('install', '-y', '--no-install-recommends', ...missing);
+  startNothing.lift();
   if (installed.status !== 0)
     process.stderr.write('apt-get could not install them; the tests that need them will say so.\n');
+}
+
+/** The tests start servers of their own, in folders of their own: Debian asks this file before it starts any at installation. */
+function keepServicesDown() {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return { lift: () => undefined };
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  return { lift: () => rmSync(policy, { force: true }) };
 }

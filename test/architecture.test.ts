@@ -43,6 +43,7 @@ const doorOf: Readonly<Record<string, readonly string[]>> = {
   '@inquirer/prompts': ['doors/cli'],
   // identity takes only SQLite's operating-system lock, for the people file.
   'node:sqlite': ['store', 'identity'],
+  pg: ['store'],
   yaml: ['policy', 'main'],
 };
 

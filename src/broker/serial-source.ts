@@ -46,6 +46,11 @@ export class SerialSource {
     if (held !== undefined) held.unsettled -= 1;
   }
 
+  /** Others took this broker for dead and declared the whole block void: nothing more is taken from it. */
+  lose(serial: Serial): void {
+    this.#held = this.#held.filter(({ block }) => serial < block.first || block.last < serial);
+  }
+
   /** Blocks that are used up and settled: to be committed with the next change. */
   takeSettled(): readonly SerialBlock[] {
     const done = this.#held.filter((held) => held.unsettled === 0 && held.next > held.block.last);

@@ -1,30 +1,19 @@
 import type { EntryDraft, EntryValue } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
+import type { SerialBlock } from './unit-of-work.ts';
 
 /**
- * Brings the house in order before the door opens. One transaction: the start is an entry, and serials that an earlier process
+ * Brings the house in order before the door opens. One transaction: the start is an entry, and serials that a broker which is gone
  * reserved and never released become void. Then the list is published when it is missing or behind.
  * @throws CodedError `revocation.other_authority`, `store.…`
  */
 export async function startUp(rooms: Rooms, facts: Readonly<Record<string, EntryValue>>): Promise<void> {
   await refuseOtherAuthority(rooms);
-  const abandoned = await rooms.store.abandonedSerials();
-  const isNew = (await rooms.store.logHead()).size === 0n;
-  const timeMs = rooms.clock.nowMs();
-  const voids: EntryDraft[] = abandoned
-    .filter(({ first, last }) => first <= last)
-    .map(({ caFingerprint, first, last }) => ({
-      type: 'cred.void',
-      outcome: 'failure',
-      reasonCode: 'issuance.abandoned',
-      timeMs,
-      actor: { kind: 'broker' },
-      fields: { cred: { ca_fp: caFingerprint, serial_first: String(first), serial_last: String(last) } },
-    }));
-  await rooms.store.commit({
-    settleAllBlocks: true,
-    entries: [
+  await rooms.store.transact(async (reads) => {
+    const isNew = (await reads.logHead()).size === 0n;
+    const timeMs = rooms.clock.nowMs();
+    const entries: EntryDraft[] = [
       ...(isNew ? [firstUse(rooms, timeMs)] : []),
       // Before anything else that a started broker says: it ends the silence since the crash.
       {
@@ -34,10 +23,31 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
         actor: { kind: 'broker' },
         fields: { system: facts },
       },
-      ...voids,
-    ],
+      ...voidEntries(await reads.abandonedSerials(), timeMs),
+    ];
+    return { change: { settleAbandoned: true, entries }, result: undefined };
   });
   await rooms.krl.resume();
+}
+
+/** Every now and then: what brokers that died beside this one left behind becomes void. Cheap when there is nothing. */
+export async function settleAbandoned({ store, clock }: Pick<Rooms, 'store' | 'clock'>): Promise<void> {
+  if ((await store.abandonedSerials()).length === 0) return;
+  await store.transact(async (reads) => {
+    const entries = voidEntries(await reads.abandonedSerials(), clock.nowMs());
+    return { change: { settleAbandoned: true, entries }, result: undefined };
+  });
+}
+
+function voidEntries(abandoned: readonly SerialBlock[], timeMs: number): EntryDraft[] {
+  return abandoned.map(({ caFingerprint, first, last }) => ({
+    type: 'cred.void',
+    outcome: 'failure',
+    reasonCode: 'issuance.abandoned',
+    timeMs,
+    actor: { kind: 'broker' },
+    fields: { cred: { ca_fp: caFingerprint, serial_first: String(first), serial_last: String(last) } },
+  }));
 }
 
 /** A list covers this broker's own CA: whatever another one issued could not be revoked, and would be good again. */

@@ -95,6 +95,7 @@ export interface Change {
   readonly unlock?: PersonId;
   /** Raises everybody's epoch: nothing that was decided before can still be committed. */
   readonly voidDecisions?: true;
+  /** Refused unless its serial lies in a block that this broker reserved and still holds. */
   readonly credential?: Credential;
   /** Binds names to a person for good, if they are not bound already; a name that somebody else holds refuses the whole change. */
   readonly claim?: {
@@ -116,6 +117,11 @@ export interface Change {
    * the end of the count any more is not taken back: it stays reserved, and becomes void at the next start.
    */
   readonly returnedSerials?: readonly SerialBlock[];
+  /**
+   * Serials of this broker that no credential will bear, accounted for as void by the entries of this very change. Refused when one of
+   * them was released, or is not this broker's any more: others took it for dead and declared them void already.
+   */
+  readonly voidedSerials?: readonly SerialBlock[];
   /** Serials that are settled (released or void), be it whole blocks or parts of them: they are not abandoned any more. */
   readonly settledSerials?: readonly SerialBlock[];
   /**
@@ -135,8 +141,11 @@ export interface Change {
    * that of two who deliver at the same time one notices.
    */
   readonly moveSink?: { readonly sink: string; readonly from: bigint; readonly next: bigint };
-  /** At start, once `abandonedSerials` are accounted for as void by the entries of this very change. */
-  readonly settleAllBlocks?: true;
+  /**
+   * Takes the blocks of brokers that are gone off the books, in `transact` only: `abandonedSerials`, asked there, are accounted for
+   * as void by the entries of this very change.
+   */
+  readonly settleAbandoned?: true;
   readonly entries: readonly EntryDraft[];
 }
 
@@ -231,7 +240,11 @@ export interface Reads {
   /** Counts every act of revocation ever committed; a publication older than this is stale. */
   revocationCount(): Promise<number>;
   publication(kind: 'krl'): Promise<Publication | undefined>;
+  /** The version of that publication alone. */
+  publicationVersion(kind: 'krl'): Promise<bigint | undefined>;
   throttleRows(): Promise<readonly ThrottleRow[]>;
+  /** Blocks of brokers that are gone (closed, or silent for a minute) and did not settle them, each narrowed to the serials that were never released. */
+  abandonedSerials(): Promise<readonly SerialBlock[]>;
   logHead(): Promise<{
     readonly size: bigint;
     readonly root: Buffer;
@@ -250,13 +263,14 @@ export interface Reads {
 
 /**
  * Where everything is kept. One commit is one durable transaction: when the promise resolves, the rows, the entries and the
- * checkpoint survive a power cut; when it rejects, nothing of the change is there. Many changes may share one transaction.
+ * checkpoint survive a power cut; when it rejects, nothing of the change is there (but see `commit`). Many changes may share one
+ * transaction, and many brokers one store.
  */
 export interface Store extends Reads {
   /**
-   * @throws CodedError `store.conflict` when the guard does not hold, a claimed principal belongs to somebody else, the
-   * publication is not newer than the one that is there, or a sink stands elsewhere,
-   * `store.busy` when too many wait, `store.unavailable` when the disk refuses.
+   * @throws CodedError `store.conflict` when the guard does not hold, a claimed principal belongs to somebody else, a serial is
+   * not this broker's, the publication is not newer than the one that is there, or a sink stands elsewhere; `store.busy` when too
+   * many wait; `store.unavailable` when disk or server refuses; `store.unresolved` alone leaves open whether the change took place.
    */
   commit(change: Change): Promise<Committed>;
   /** Like `commit`, with questions asked inside the same exclusive transaction: nothing comes between answer and change. */
@@ -272,7 +286,6 @@ export interface Store extends Reads {
    * once; that rewrites the whole database and holds up everything else.
    */
   scrub(how: 'quick' | 'thorough'): Promise<void>;
-  /** Blocks that an earlier process reserved and did not settle, each narrowed to the serials that were never released. */
-  abandonedSerials(): Promise<readonly SerialBlock[]>;
+  /** The last of this broker: what it still holds is abandoned. */
   close(): Promise<void>;
 }

@@ -31,6 +31,7 @@ import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../ssh/ind
 import { addressFilter } from './address-filter.ts';
 import { checkpointFile } from './checkpoint-file.ts';
 import type { Config } from './config.ts';
+import { placeOf } from './database.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
 import { startTimers, type Timers } from './timers.ts';
@@ -70,7 +71,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   // 2. The database, and in it the log of this very key.
   const { origin } = config.log;
   const logSigner = logSignerOf(keys.log);
-  const store = openStore({ folder: config.data, when: 'open', origin, logSigner });
+  const store = await openStore(placeOf(config), { origin, logSigner });
   const directories: Directory[] = [];
   const closeAll = async (): Promise<void> => {
     await Promise.allSettled(directories.map((directory) => directory.close()));

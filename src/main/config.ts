@@ -6,6 +6,7 @@ import { parseOrigin } from '../accounting/index.ts';
 import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
+import { databaseUrlForm, isDatabaseUrl } from './database.ts';
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens');
 const path = z.string().min(1).max(4096);
@@ -80,6 +81,17 @@ const directory = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** One line, or the fields of it. */
+const database = z.preprocess(
+  (value) => (typeof value === 'string' ? { url: value } : value),
+  z.strictObject({
+    url: z.string().max(4096).refine(isDatabaseUrl, databaseUrlForm),
+    'password-file': path.optional(),
+    'ca-file': path.optional(),
+    tls: z.literal('none-i-accept-clear-text').optional(),
+  }),
+);
+
 const origin = z
   .string()
   .regex(/^https:\/\/[^/?#\s]+$/, 'scheme, host and port only, e.g. https://broker.example.com:8443');
@@ -98,7 +110,8 @@ const schema = z.strictObject({
     .refine((listen) => !(Number(listen.slice(listen.lastIndexOf(':') + 1)) > 65_535), 'a port up to 65535'),
   origins: z.array(origin).min(1).max(64),
   tls: z.strictObject({ certificate: path, key: path }),
-  data: path,
+  data: path.optional(),
+  database: database.optional(),
   policy: path,
   keys: z.strictObject({ folder: path, passphrase }),
   log: z.strictObject({
@@ -119,6 +132,11 @@ const schema = z.strictObject({
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
   directories: z.array(directory).min(1).max(16).superRefine(namesDiffer),
 });
+function hasStore({ data, database }: z.output<typeof schema>, context: z.RefinementCtx): void {
+  if (data !== undefined || database !== undefined) return;
+  const message = 'the folder of the SQLite database, or `database` for PostgreSQL';
+  context.addIssue({ code: 'custom', path: ['data'], message });
+}
 
 function namesDiffer(directories: readonly { readonly name: string }[], context: z.RefinementCtx): void {
   const seen = new Set<string>();
@@ -138,6 +156,7 @@ export type Config = z.output<typeof schema> & {
   /** Hex SHA-256 of the file, for the log. */
   readonly sha256: string;
 };
+export type DatabaseConfig = NonNullable<Config['database']>;
 export type DirectoryConfig = Config['directories'][number];
 
 /**
@@ -172,7 +191,7 @@ export function loadConfig(file: string): Config {
     },
   });
   if (faults.length > 0) throw invalid(faults);
-  const parsed = schema.safeParse(document.toJS());
+  const parsed = schema.superRefine(hasStore).safeParse(document.toJS());
   if (!parsed.success) {
     throw invalid(
       parsed.error.issues.map((issue) => {
@@ -224,13 +243,23 @@ function invalid(problems: readonly string[]): CodedError {
   });
 }
 
+function absoluteDatabase(database: DatabaseConfig, full: (relative: string) => string): DatabaseConfig {
+  const { 'password-file': passwordFile, 'ca-file': caFile } = database;
+  return {
+    ...database,
+    ...(passwordFile === undefined ? {} : { 'password-file': full(passwordFile) }),
+    ...(caFile === undefined ? {} : { 'ca-file': full(caFile) }),
+  };
+}
+
 function absolute(config: z.output<typeof schema>, folder: string): Omit<Config, 'sha256'> {
   const full = (relative: string): string => resolve(folder, relative);
   const { passphrase: source } = config.keys;
   return {
     ...config,
     tls: { certificate: full(config.tls.certificate), key: full(config.tls.key) },
-    data: full(config.data),
+    ...(config.data === undefined ? {} : { data: full(config.data) }),
+    ...(config.database === undefined ? {} : { database: absoluteDatabase(config.database, full) }),
     policy: full(config.policy),
     log: { ...config.log, checkpoint: full(config.log.checkpoint) },
     keys: {

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { createLogAppender, emptyLogHead, type LogSigner } from '../accounting/index.ts';
+import {
+  createLogAppender,
+  emptyLogHead,
+  type LogAppender,
+  type LogHead,
+  type LogSigner,
+} from '../accounting/index.ts';
 import type { Store } from '../broker/index.ts';
 import { CodedError, systemRandom } from '../kernel/index.ts';
 import {
@@ -14,8 +20,9 @@ import {
   type Signer,
 } from '../keys/index.ts';
 import { parsePolicy, type Policy } from '../policy/index.ts';
-import { openSqliteStore } from '../store/index.ts';
+import { createPostgresDatabase, openPostgresStore, openSqliteStore } from '../store/index.ts';
 import type { Config } from './config.ts';
+import type { StorePlace } from './database.ts';
 import { readConfigured } from './read-configured.ts';
 
 /** Reads the policy file with the configured directories in mind. @throws CodedError `policy.invalid`, as `readConfigured` */
@@ -80,15 +87,30 @@ export function logSignerOf(signer: Signer): LogSigner {
   };
 }
 
-/** The store with the log that it keeps. @throws CodedError as `openSqliteStore`, and `keys.loose_permissions` for its folder */
-export function openStore(options: {
-  readonly folder: string;
-  readonly when: 'create' | 'open';
+/** A log by its name, and the key that signs its checkpoints. */
+export interface LogOptions {
   readonly origin: string;
   readonly logSigner: LogSigner;
-}): Store {
-  const { folder, when, origin, logSigner } = options;
-  if (existsSync(folder)) checkTrustedFolder(folder);
+}
+
+/** The store of a broker, which `createStore` made. @throws CodedError as `openSqliteStore`, `openPostgresStore`, and `keys.loose_permissions` */
+export async function openStore(place: StorePlace, log: LogOptions): Promise<Store> {
+  if (place.kind === 'postgres') return openPostgresStore({ address: place.address, ...logOf(log) });
+  if (existsSync(place.folder)) checkTrustedFolder(place.folder);
+  return openSqliteStore({ folder: place.folder, when: 'open', ...logOf(log) });
+}
+
+/** Begins an empty log, in an empty database. @throws CodedError as `openSqliteStore`, `createPostgresDatabase` */
+export async function createStore(place: StorePlace, log: LogOptions): Promise<void> {
+  if (place.kind === 'postgres') return createPostgresDatabase({ address: place.address, ...logOf(log) });
+  await openSqliteStore({ folder: place.folder, when: 'create', ...logOf(log) }).close();
+}
+
+/** What a store needs to append to a log. */
+export function logOf({ origin, logSigner }: LogOptions): {
+  readonly appender: LogAppender;
+  readonly emptyHead: LogHead;
+} {
   const appender = createLogAppender({ signer: logSigner, origin, random: systemRandom });
-  return openSqliteStore({ folder, when, appender, emptyHead: emptyLogHead(origin) });
+  return { appender, emptyHead: emptyLogHead(origin) };
 }

@@ -3,6 +3,7 @@ import {
   applyRetention,
   heartbeat,
   keepCheckpoint,
+  settleAbandoned,
   type PeopleWatch,
   type RetentionRule,
   type Rooms,
@@ -14,6 +15,7 @@ const lookEveryMs = 1000;
 const keepEveryMs = 1000;
 const retainEveryMs = 3_600_000;
 const pruneEveryMs = 300_000;
+const settleEveryMs = 10_000;
 
 export interface Timers {
   /** Starts nothing more, and waits for what is under way. */
@@ -47,6 +49,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
+    every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

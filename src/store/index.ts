@@ -4,3 +4,10 @@
  */
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
 export { loadDatabaseFile } from './sqlite/database.ts';
+export type { PostgresAddress } from './postgres/address.ts';
+export { migratePostgres, type Migrated } from './postgres/migrate.ts';
+export {
+  createPostgresDatabase,
+  openPostgresStore,
+  type PostgresStoreOptions,
+} from './postgres/postgres-store.ts';

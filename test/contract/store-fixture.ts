@@ -20,7 +20,17 @@ import {
   type Principal,
   type Serial,
 } from '../../src/kernel/index.ts';
-import { openSqliteStore } from '../../src/store/index.ts';
+import { createPostgresDatabase, openPostgresStore, openSqliteStore } from '../../src/store/index.ts';
+import {
+  addressOf,
+  doneWith,
+  grants,
+  hasPostgres,
+  newDatabase,
+  owner,
+  sharedPostgres,
+} from '../support/postgres.ts';
+import type { PostgresServer } from '../support/postgres.ts';
 
 export const origin = 'store.test/accounting/1';
 
@@ -43,16 +53,33 @@ export interface Implementation {
   readonly newerSchema: string;
   /** Lifts what keeps the log append-only. */
   readonly unlockLog: string;
+  /** A literal of bytes. */
+  readonly bytes: (hex: string) => string;
+  /** Puts another entry in the place of number 1. */
+  readonly replaceEntry: string;
 }
 
-/** Every backend of `Store`. The next one joins this list and passes the same suite. */
+const postgres: Implementation = {
+  name: 'PostgreSQL',
+  newPlace: newPostgresPlace,
+  newerSchema: "INSERT INTO schema_version VALUES (999, 'from the future')",
+  unlockLog: 'DROP TRIGGER log_entry_never_changes ON log_entry',
+  bytes: (hex) => `'\\x${hex}'::bytea`,
+  replaceEntry:
+    "INSERT INTO log_entry VALUES (1, '', '') ON CONFLICT (idx) DO UPDATE SET entry = excluded.entry",
+};
+
+/** Every backend of `Store`, as far as it can be had here. The next one joins this list and passes the same suite. */
 export const implementations: readonly Implementation[] = [
   {
     name: 'SQLite',
     newPlace: newSqlitePlace,
     newerSchema: 'PRAGMA user_version = 999',
     unlockLog: 'DROP TRIGGER log_entry_never_goes; DROP TRIGGER log_entry_never_changes',
+    bytes: (hex) => `x'${hex}'`,
+    replaceEntry: "INSERT OR REPLACE INTO log_entry VALUES (1, x'00', x'00')",
   },
+  ...(hasPostgres() ? [postgres] : []),
 ];
 
 function newSqlitePlace(): Place {
@@ -79,6 +106,38 @@ function newSqlitePlace(): Place {
       }
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** The server that the places are on, one for the whole run. */
+const server: PostgresServer | undefined = hasPostgres() ? await sharedPostgres() : undefined;
+
+function newPostgresPlace(): Place {
+  if (server === undefined) throw new Error('PostgreSQL is not here');
+  const running = server;
+  const database = newDatabase(running);
+  const signer = newLogSigner();
+  let made = false;
+  return {
+    signer,
+    location: database,
+    async open(over = {}) {
+      const name = over.origin ?? origin;
+      const appender = createLogAppender({
+        signer: over.signer ?? signer,
+        origin: name,
+        random: systemRandom,
+      });
+      const emptyHead = emptyLogHead(name);
+      if (!made) {
+        await createPostgresDatabase({ address: addressOf(running, database, owner), appender, emptyHead });
+        running.sql(database, grants());
+        made = true;
+      }
+      return openPostgresStore({ address: addressOf(running, database), appender, emptyHead });
+    },
+    sql: (text) => void running.sql(database, text),
+    remove: () => doneWith(database),
   };
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
 
@@ -16,10 +16,21 @@ const debianPackage = {
   script: 'bsdutils',
   git: 'git',
   rsync: 'rsync',
+  postgres: 'postgresql',
+  initdb: 'postgresql',
+  psql: 'postgresql-client',
+  pgbouncer: 'pgbouncer',
 } as const;
 export type Peer = keyof typeof debianPackage;
 
-const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
+const folders = [
+  ...(process.env['PATH'] ?? '').split(delimiter),
+  '/usr/sbin',
+  '/sbin',
+  '/usr/local/sbin',
+  // Debian keeps each version of the server apart.
+  ...globSync('/usr/lib/postgresql/*/bin'),
+];
 
 /** @returns the absolute path of a program, or undefined when it is not installed. */
 export function findPeer(peer: Peer): string | undefined {

@@ -27,6 +27,15 @@ export interface InitOptions {
   readonly dnsNames: readonly string[];
   /** The first admin of the built-in directory. Undefined: none is made. */
   readonly admin: { readonly name: string; readonly password: string } | undefined;
+  /** A PostgreSQL database instead of an SQLite file. */
+  readonly database?: DatabaseArgument;
+}
+
+/** A PostgreSQL database as the command line names it: without a password. */
+export interface DatabaseArgument {
+  readonly url: string;
+  /** PEM file of who may vouch for the server. */
+  readonly caFile?: string;
 }
 
 export type PeopleAction = 'add' | 'passwd' | 'groups' | 'disable' | 'enable' | 'remove' | 'list';

@@ -44,6 +44,8 @@ export function addOperatorCommands(program: Command, table: Table): void {
     )
     .option('--admin <NAME>', 'the first admin of the built-in directory')
     .option('--password-stdin', 'read the admin’s password from standard input')
+    .option('--database <URL>', 'PostgreSQL instead of SQLite: postgres://owner@host:5432/name, empty')
+    .option('--database-ca <FILE>', 'PEM certificate of the authority that vouches for the database server')
     .action((folder: string, flags: import('./commands/init.ts').InitFlags & JsonFlag) =>
       run(flags.json, async () =>
         (await import('./commands/init.ts')).init(loadOperator, folder, flags, terminal),

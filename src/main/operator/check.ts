@@ -7,6 +7,7 @@ import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../load.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
 import { loadConfig, originsHint } from '../config.ts';
+import { placeOf } from '../database.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
 
@@ -15,8 +16,11 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
   const config = loadConfig(file);
   const policy = loadPolicy(config);
   loadTls(config);
-  loadDatabaseFile(config.data);
-  checkTrustedFolder(config.data);
+  const place = placeOf(config);
+  if (place.kind === 'sqlite') {
+    loadDatabaseFile(place.folder);
+    checkTrustedFolder(place.folder);
+  }
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
     if (directory.kind === 'built-in') await listPeople(directory.file);

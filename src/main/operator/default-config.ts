@@ -1,8 +1,23 @@
+import { resolve } from 'node:path';
+import type { DatabaseArgument } from '../../doors/cli/index.ts';
+
+function databaseLines(database: DatabaseArgument | undefined): string {
+  if (database === undefined)
+    return `# SQLite database: certificates issued, sessions, the accounting log. One broker at a time.
+data: data`;
+  const { url, caFile } = database;
+  const what =
+    '# PostgreSQL database: certificates issued, sessions, the accounting log. Any number of brokers.';
+  if (caFile === undefined) return `${what}\ndatabase: "${url}"`;
+  return `${what}\ndatabase:\n  url: "${url}"\n  ca-file: "${resolve(caFile)}"`;
+}
+
 /** The configuration that `sallyport init` writes: commented, complete, with paths relative to its own folder. */
 export function defaultConfigYaml(values: {
   readonly listen: string;
   readonly origins: readonly string[];
   readonly logOrigin: string;
+  readonly database?: DatabaseArgument | undefined;
 }): string {
   return `# Configuration of a Sallyport broker. Check it with \`sallyport config check\`; paths are relative to this file.
 # Every field is described in docs/operations/configuration.md.
@@ -16,8 +31,7 @@ tls:
   certificate: tls/server.pem
   key: tls/server.key
 
-# SQLite database: certificates issued, sessions, the accounting log. One broker at a time.
-data: data
+${databaseLines(values.database)}
 # Who gets what. Reloaded on SIGHUP.
 policy: policy.yaml
 

@@ -1,8 +1,14 @@
-import { erasePerson as eraseFromLog, refuseRollback, keepCheckpoint } from '../../broker/index.ts';
+import {
+  erasePerson as eraseFromLog,
+  keepCheckpoint,
+  refuseRollback,
+  type Store,
+} from '../../broker/index.ts';
 import type { EraseOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts';
 import { CodedError, printable, systemClock, type PersonId } from '../../kernel/index.ts';
 import { checkpointFile } from '../checkpoint-file.ts';
 import { loadConfig } from '../config.ts';
+import { placeOf } from '../database.ts';
 import { logSignerOf, openKey, openStore } from '../load.ts';
 import { readPassphrase } from '../passphrase.ts';
 
@@ -13,7 +19,7 @@ export async function erasePerson(options: EraseOptions, io: OperatorIo): Promis
     io.askSecret(question),
   );
   const logSigner = logSignerOf(await openKey(config, 'accounting-log', passphrase));
-  const store = openStore({ folder: config.data, when: 'open', origin: config.log.origin, logSigner });
+  const store = await openStore(placeOf(config), { origin: config.log.origin, logSigner });
   try {
     const parts = {
       store,
@@ -58,10 +64,7 @@ export async function erasePerson(options: EraseOptions, io: OperatorIo): Promis
   }
 }
 
-async function findSeen(
-  store: ReturnType<typeof openStore>,
-  text: string,
-): Promise<{ personId: PersonId; login: string }> {
+async function findSeen(store: Store, text: string): Promise<{ personId: PersonId; login: string }> {
   const byId = await store.person(text as PersonId);
   const found = byId === undefined ? await store.personsByLogin(text) : [byId];
   const [only, ...others] = found;

@@ -16,7 +16,8 @@ import {
 import { defaultPolicyYaml } from '../../policy/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../../ssh/index.ts';
 import { createCertificate } from '../../x509/index.ts';
-import { keyFile, logSignerOf, openStore } from '../load.ts';
+import { parseDatabaseArgument, type StorePlace } from '../database.ts';
+import { createStore, keyFile, logSignerOf } from '../load.ts';
 import { defaultConfigYaml } from './default-config.ts';
 
 const dayMs = 86_400_000;
@@ -28,9 +29,12 @@ const loopback = ['localhost', '127.0.0.1', '::1'];
 /**
  * Makes a broker's folder: configuration, policy, CA keys sealed with a fresh passphrase, TLS certificate, built-in directory
  * with its first admin. Either all of it is there afterwards, or nothing.
- * @throws CodedError `main.folder_not_empty`, `main.cannot_write`, `keys.loose_permissions`, `identity.…` for the admin, `x509.bad_name`
+ * @throws CodedError `main.folder_not_empty`, `main.cannot_write`, `main.bad_database_url`, `keys.loose_permissions`, `identity.…` for the admin,
+ * `x509.bad_name`, `store.…`
  */
 export async function init(options: InitOptions, io: OperatorIo): Promise<Outcome> {
+  // A mistake in it is told before anything is made.
+  if (options.database !== undefined) parseDatabaseArgument(options.database.url, options.database.caFile);
   const folder = resolve(options.folder);
   const made = makeFolder(folder);
   try {
@@ -43,7 +47,8 @@ export async function init(options: InitOptions, io: OperatorIo): Promise<Outcom
 }
 
 async function fill(folder: string, options: InitOptions, io: OperatorIo): Promise<Outcome> {
-  for (const name of ['keys', 'secrets', 'tls', 'data']) mkdirSync(join(folder, name), { mode: 0o700 });
+  const data = options.database === undefined ? ['data'] : [];
+  for (const name of ['keys', 'secrets', 'tls', ...data]) mkdirSync(join(folder, name), { mode: 0o700 });
   const passphrase = systemRandom(24).toString('base64url');
   createPrivateFile(join(folder, 'secrets', 'keys.passphrase'), `${passphrase}\n`);
 
@@ -79,8 +84,6 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
   const caLine = formatPublicKey(publicKeyFromKeyObject(createSigner(userCa).publicKey), 'sallyport-user-ca');
   const logSigner = logSignerOf(createSigner(log));
   const logKey = verifierKey(logOrigin, logSigner.publicKey);
-  // Here and nowhere else: a broker that finds no database later has lost its own, and must not begin another.
-  await openStore({ folder: join(folder, 'data'), when: 'create', origin: logOrigin, logSigner }).close();
   writeFileSync(
     join(folder, 'policy.yaml'),
     defaultPolicyYaml(admin === undefined ? {} : { adminLogin: admin.name }),
@@ -90,7 +93,16 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
   writeFileSync(join(folder, 'accounting-log.vkey'), `${logKey}\n`, readable);
   const host = options.dnsNames.length > 0 ? '0.0.0.0' : '127.0.0.1';
   const configFile = join(folder, 'sallyport.yaml');
-  writeFileSync(configFile, defaultConfigYaml({ listen: `${host}:${port}`, origins, logOrigin }), readable);
+  const { database } = options;
+  const listen = `${host}:${port}`;
+  writeFileSync(configFile, defaultConfigYaml({ listen, origins, logOrigin, database }), readable);
+  // Here and nowhere else: a broker that finds no database later has lost its own, and must not begin another. Last: what is
+  // begun in a PostgreSQL database does not go with the folder when something fails.
+  const place: StorePlace =
+    database === undefined
+      ? { kind: 'sqlite', folder: join(folder, 'data') }
+      : { kind: 'postgres', address: parseDatabaseArgument(database.url, database.caFile) };
+  await createStore(place, { origin: logOrigin, logSigner });
 
   const caFingerprint = fingerprint(publicKeyFromKeyObject(createSigner(userCa).publicKey).blob);
   return {
@@ -112,6 +124,11 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
       `  passphrase     ${join(folder, 'secrets', 'keys.passphrase')}  (back it up apart from the keys)`,
       ...(admin === undefined ? [] : [`  first admin    ${admin.name}`]),
       '',
+      ...(database === undefined
+        ? []
+        : [
+            'First: give the role of the broker its rights, and name it in the configuration: docs/operations/postgresql.md',
+          ]),
       `Next: sallyport serve --config ${configFile}`,
       ...(admin === undefined
         ? [`      sallyport people add --config ${configFile} NAME --group admins --group users`]

@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
-import type { Change, Guard, Publication, SerialBlock } from '../../broker/index.ts';
+import type { Change, Guard, Publication } from '../../broker/index.ts';
 import { CodedError } from '../../kernel/index.ts';
+import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
 /** Writes the rows of one change, in the order of its fields, within the transaction that is open. */
@@ -8,14 +9,16 @@ export type ApplyChange = (change: Change) => void;
 
 interface Writing {
   readonly statement: Statements;
+  readonly before: ReservedBefore;
   /** @returns how many rows it touched. */
   readonly run: (sql: string, ...values: SQLInputValue[]) => number;
 }
 
 /** @throws CodedError `store.conflict` from the returned function when a guard or a claim fails: nothing may be committed then. */
-export function createApplyChange(statement: Statements): ApplyChange {
+export function createApplyChange(statement: Statements, before: ReservedBefore): ApplyChange {
   const writing: Writing = {
     statement,
+    before,
     run: (sql, ...values) => Number(statement(sql).run(...values).changes),
   };
   return (change) => {
@@ -24,7 +27,7 @@ export function createApplyChange(statement: Statements): ApplyChange {
     applyCredential(writing, change);
     applyRevocation(writing, change);
     if (change.publication !== undefined) applyPublication(writing, change.publication);
-    applySerials(writing, change);
+    applySerials(statement, before, change);
     if (change.erase !== undefined) erase(writing, change.erase);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
   };
@@ -89,8 +92,11 @@ function applyPeople({ run }: Writing, change: Change): void {
   if (change.voidDecisions === true) run('UPDATE person SET epoch = epoch + 1');
 }
 
-function applyCredential({ statement, run }: Writing, { credential, claim, releasePrincipal }: Change): void {
+function applyCredential(writing: Writing, { credential, claim, releasePrincipal }: Change): void {
+  const { statement, run, before } = writing;
   if (credential !== undefined) {
+    const { caFingerprint, serial } = credential;
+    checkHeld(statement, before, { caFingerprint, first: serial, last: serial });
     run(
       `INSERT INTO credential (ca_id, serial, key_id, person_id, login, profile, key_type, key_fp, principals, valid_after, valid_before, issued_ms)
        VALUES ((SELECT id FROM ca WHERE fingerprint = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -171,20 +177,6 @@ function applyPublication({ run }: Writing, publication: Publication): void {
   if (written === 0) throw conflict(`A list as new as version ${publication.version} is out already.`);
 }
 
-function applySerials({ statement, run }: Writing, change: Change): void {
-  for (const block of change.returnedSerials ?? []) {
-    const returned = run(
-      'UPDATE ca SET next_serial = ? WHERE fingerprint = ? AND next_serial = ?',
-      block.first,
-      block.caFingerprint,
-      block.last + 1n,
-    );
-    if (returned === 1) settle(statement, block);
-  }
-  if (change.settleAllBlocks === true) run('DELETE FROM serial_block');
-  for (const block of change.settledSerials ?? []) settle(statement, block);
-}
-
 function erase({ run }: Writing, change: NonNullable<Change['erase']>): void {
   const { openings, logins = [], revokedReasons = [], person } = change;
   for (const { index, openings: left } of openings) {
@@ -216,20 +208,6 @@ function moveSink({ run }: Writing, { sink, from, next }: NonNullable<Change['mo
     from,
   );
   if (moved === 0) throw conflict(`The sink ${sink} does not stand at entry ${from} any more.`);
-}
-
-/** Takes first..last out of the blocks that are reserved; what is left of a block on either side stays. */
-function settle(statement: Statements, { caFingerprint, first, last }: SerialBlock): void {
-  const overlapping = statement(
-    `SELECT b.ca_id, b.first, b.last FROM serial_block b JOIN ca ON ca.id = b.ca_id
-     WHERE ca.fingerprint = ? AND b.first <= ? AND b.last >= ?`,
-  ).all(caFingerprint, last, first) as { ca_id: bigint; first: bigint; last: bigint }[];
-  const insert = statement('INSERT INTO serial_block VALUES (?, ?, ?)');
-  for (const block of overlapping) {
-    statement('DELETE FROM serial_block WHERE ca_id = ? AND first = ?').run(block.ca_id, block.first);
-    if (block.first < first) insert.run(block.ca_id, block.first, first - 1n);
-    if (last < block.last) insert.run(block.ca_id, last + 1n, block.last);
-  }
 }
 
 /** All that a guard asks, in one look. */

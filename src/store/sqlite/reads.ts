@@ -5,6 +5,7 @@ import type { KeyId } from '../../kernel/index.ts';
 import { createLogSearch } from './log-search.ts';
 import { blob, toCredential, toPersonState, toRevokedKey, toStoredEntry, type Row } from './rows.ts';
 import { createPointReads } from './point-reads.ts';
+import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
 const credentialColumns = `c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id`;
@@ -18,7 +19,7 @@ export interface CatchUp {
 }
 
 /** The questions of the broker over one connection. */
-export function createReads(statement: Statements, catchUp: CatchUp): Reads {
+export function createReads(statement: Statements, before: ReservedBefore, catchUp: CatchUp): Reads {
   const point = createPointReads(statement);
   const all = (sql: string, ...values: SQLInputValue[]): Row[] => statement(sql).all(...values);
   const one = (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values);
@@ -121,6 +122,10 @@ export function createReads(statement: Statements, catchUp: CatchUp): Reads {
       const row = one('SELECT * FROM publication WHERE kind = ?', kind);
       return row && toPublication(row);
     },
+    async publicationVersion(kind) {
+      return one('SELECT version FROM publication WHERE kind = ?', kind)?.['version'] as bigint | undefined;
+    },
+    abandonedSerials: async () => abandonedBlocks(statement, before),
     async throttleRows() {
       return all('SELECT state FROM throttle').map(
         (row) => JSON.parse(row['state'] as string) as ThrottleRow,

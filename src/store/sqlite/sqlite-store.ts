@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Appended, EntryDraft, LogAppender, LogHead, TileHash } from '../../accounting/index.ts';
 import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
-import { CodedError, type Serial } from '../../kernel/index.ts';
+import { CodedError } from '../../kernel/index.ts';
 import { createApplyChange, type ApplyChange } from './apply-change.ts';
 import { openDatabases, unavailable } from './database.ts';
 import { indexNextCredentials } from './credential-index.ts';
@@ -10,6 +10,7 @@ import { HotRows } from './hot-rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
 import { blob, type Row } from './rows.ts';
+import { reserve, reservedBefore, type ReservedBefore } from './serial-blocks.ts';
 import { createStatements, type Statements } from './statements.ts';
 
 const maxWaiting = 4096;
@@ -55,9 +56,10 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
   try {
     const statements = createStatements(databases.reader);
     const hot = new HotRows(createPointReads(statements));
-    const writer = new SqliteWriter(databases.writer, options, (change) => hot.forget(change));
+    const before = reservedBefore(statements);
+    const writer = new SqliteWriter(databases.writer, { ...options, before }, (change) => hot.forget(change));
     return {
-      ...createReads(statements, {
+      ...createReads(statements, before, {
         log: () => writer.catchUp(indexNextEntries),
         credentials: () => writer.catchUp(indexNextCredentials),
       }),
@@ -69,7 +71,6 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
       scrub: (how) => writer.scrub(how),
-      abandonedSerials: async () => writer.abandonedSerials(),
       close: async () => {
         await writer.drain();
         databases.close();
@@ -95,12 +96,16 @@ class SqliteWriter {
   #closed = false;
 
   /** @param committed is told each change right after the COMMIT that made it durable, before anybody else can run. */
-  constructor(database: DatabaseSync, options: SqliteStoreOptions, committed: (change: Change) => void) {
+  constructor(
+    database: DatabaseSync,
+    options: SqliteStoreOptions & { readonly before: ReservedBefore },
+    committed: (change: Change) => void,
+  ) {
     this.#committed = committed;
     this.#database = database;
     this.#statement = createStatements(database);
-    this.#apply = createApplyChange(this.#statement);
-    this.#reads = createReads(this.#statement, {
+    this.#apply = createApplyChange(this.#statement, options.before);
+    this.#reads = createReads(this.#statement, options.before, {
       log: async () => undefined,
       credentials: async () => {
         while (indexNextCredentials(this.#statement));
@@ -131,39 +136,13 @@ class SqliteWriter {
   }
 
   async reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock> {
-    let first = 0n;
+    let block: SerialBlock | undefined;
     await this.#enqueue(() => {
-      this.#statement('INSERT INTO ca (fingerprint, next_serial) VALUES (?, 1) ON CONFLICT DO NOTHING').run(
-        caFingerprint,
-      );
-      const row = this.#statement('SELECT id, next_serial FROM ca WHERE fingerprint = ?').get(
-        caFingerprint,
-      ) as Row;
-      first = row['next_serial'] as bigint;
-      const next = first + BigInt(count);
-      this.#statement('UPDATE ca SET next_serial = ? WHERE id = ?').run(next, row['id'] as bigint);
-      this.#statement('INSERT INTO serial_block VALUES (?, ?, ?)').run(row['id'] as bigint, first, next - 1n);
+      block = reserve(this.#statement, caFingerprint, count);
       return nothing;
     });
-    return { caFingerprint, first: first as Serial, last: (first + BigInt(count) - 1n) as Serial };
-  }
-
-  abandonedSerials(): readonly SerialBlock[] {
-    const blocks = this.#statement(
-      'SELECT b.ca_id, b.first, b.last, ca.fingerprint FROM serial_block b JOIN ca ON ca.id = b.ca_id ORDER BY b.ca_id, b.first',
-    ).all() as Row[];
-    return blocks.flatMap((block) => {
-      const issued = this.#statement(
-        'SELECT serial FROM credential WHERE ca_id = ? AND serial BETWEEN ? AND ? ORDER BY serial',
-      ).all(block['ca_id'] as bigint, block['first'] as bigint, block['last'] as bigint) as Row[];
-      const caFingerprint = block['fingerprint'] as string;
-      const taken = issued.map((row) => row['serial'] as bigint);
-      return gaps(block['first'] as bigint, block['last'] as bigint, taken).map(([first, last]) => ({
-        caFingerprint,
-        first: first as Serial,
-        last: last as Serial,
-      }));
-    });
+    if (block === undefined) throw new Error('a committed reservation has a block');
+    return block;
   }
 
   /** Brings an index to the end of what it is built from, a bounded part at a time between other writes. */
@@ -393,16 +372,4 @@ function damaged(why: string): CodedError {
       next: 'Nothing was written. Restore the data folder from a backup, or the key of the log, and keep the damaged folder for whoever investigates.',
     },
   );
-}
-
-/** The ranges of [first, last] that hold none of the ascending `taken`. */
-function gaps(first: bigint, last: bigint, taken: readonly bigint[]): [bigint, bigint][] {
-  const found: [bigint, bigint][] = [];
-  let next = first;
-  for (const serial of taken) {
-    if (serial > next) found.push([next, serial - 1n]);
-    next = serial + 1n;
-  }
-  if (next <= last) found.push([next, last]);
-  return found;
 }

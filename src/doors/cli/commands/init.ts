@@ -1,5 +1,5 @@
 import type { Result } from '../command.ts';
-import type { CaType } from '../operator-contract.ts';
+import type { CaType, InitOptions } from '../operator-contract.ts';
 import { withOperatorIo } from '../operator-io.ts';
 import { askText, canAsk, readNewPassword } from '../prompts.ts';
 import { usage } from '../report.ts';
@@ -12,6 +12,8 @@ export interface InitFlags {
   readonly dns?: readonly string[];
   readonly admin?: string;
   readonly passwordStdin?: boolean;
+  readonly database?: string;
+  readonly databaseCa?: string;
 }
 
 /** `sallyport init`: asks for the first admin where nobody named one and somebody is there to answer. */
@@ -21,13 +23,23 @@ export async function init(
   flags: InitFlags,
   terminal: Terminal,
 ): Promise<Result> {
+  if (flags.databaseCa !== undefined && flags.database === undefined)
+    throw usage('--database-ca needs --database URL.', 'Name the database whose authority it is.');
   if (flags.passwordStdin === true && flags.admin === undefined)
     throw usage('--password-stdin needs --admin NAME.', 'Name the admin whose password it is.');
   const asks = flags.admin === undefined && flags.yes !== true && canAsk(terminal);
   const name = asks ? await askText(terminal, 'Name of the first admin', 'admin') : flags.admin;
   const admin =
     name === undefined ? undefined : { name, password: await readNewPassword(terminal, name, flags) };
-  const options = { folder, caType: flags.caType, dnsNames: flags.dns ?? [], admin };
+  const database = databaseArgument(flags.database, flags.databaseCa);
+  const options = { folder, caType: flags.caType, dnsNames: flags.dns ?? [], admin, ...database };
   const operator = await loadOperator();
   return withOperatorIo(terminal, 'Setting up the broker', (io) => operator.init(options, io));
+}
+
+function databaseArgument(
+  url: string | undefined,
+  caFile: string | undefined,
+): Pick<InitOptions, 'database'> {
+  return url === undefined ? {} : { database: { url, ...(caFile === undefined ? {} : { caFile }) } };
 }

@@ -1,0 +1,102 @@
+import { CodedError } from '../../kernel/index.ts';
+import { first } from '../migrations/postgres/001-first.ts';
+import { describeAddress, type PostgresAddress } from './address.ts';
+import { Connections, isRefusal, type Run } from './connections.ts';
+import { asCoded } from './faults.ts';
+
+/** In order; old ones never change. */
+const migrations: readonly { readonly name: string; readonly sql: string }[] = [
+  { name: '001-first', sql: first },
+];
+const migrationLock = 7_255_400;
+const undefinedTable = '42P01';
+
+export interface Migrated {
+  /** Version of the schema before, 0 for an empty database. */
+  readonly from: number;
+  readonly to: number;
+  /** Names of those that were, or in a rehearsal would be, applied. */
+  readonly steps: readonly string[];
+}
+
+/**
+ * Brings the schema forward, all of it in one transaction; needs the role that owns the tables. Two at once wait for each other.
+ * @param apply false rehearses: everything is done and taken back. @throws CodedError `store.newer_schema`, `store.unavailable`
+ */
+export async function migratePostgres(address: PostgresAddress, apply: boolean): Promise<Migrated> {
+  const connections = new Connections(address, 'unbounded');
+  try {
+    return await migrate(connections, apply);
+  } catch (error) {
+    throw asCoded(error, `The schema of ${describeAddress(address)} cannot be brought forward`);
+  } finally {
+    await connections.close();
+  }
+}
+
+async function migrate(connections: Connections, apply: boolean): Promise<Migrated> {
+  const session = await connections.begin();
+  try {
+    await session.run('BEGIN');
+    await session.run(`SELECT pg_advisory_xact_lock(${migrationLock})`);
+    await session.run(
+      'CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, name text NOT NULL)',
+    );
+    const from = await versionOf(session.run);
+    refuseNewer(from);
+    const steps = migrations.slice(from);
+    for (const [nth, { name, sql }] of steps.entries()) {
+      await session.run(sql);
+      await session.run('INSERT INTO schema_version VALUES ($1, $2)', [from + nth + 1, name]);
+    }
+    await session.run(apply ? 'COMMIT' : 'ROLLBACK');
+    session.release(true);
+    return { from, to: migrations.length, steps: steps.map(({ name }) => name) };
+  } catch (error) {
+    session.release(false);
+    throw error;
+  }
+}
+
+/** @throws CodedError `store.missing`, `store.pending_migration`, `store.newer_schema` */
+export async function checkSchema(run: Run, where: string): Promise<void> {
+  let present: number;
+  try {
+    present = await versionOf(run);
+  } catch (error) {
+    if (!isRefusal(error) || error.code !== undefinedTable) throw error;
+    present = 0;
+  }
+  refuseNewer(present);
+  if (present === 0) throw missing(where);
+  if (present < migrations.length) {
+    throw new CodedError(
+      'store.pending_migration',
+      `The database has schema ${present}; this version of Sallyport works on ${migrations.length}.`,
+      {
+        next: 'Run `sallyport store migrate` with the role that owns the tables: docs/operations/postgresql.md.',
+      },
+    );
+  }
+}
+
+/** An empty database would issue every serial a second time, and publish a list on which nothing is revoked. */
+export function missing(where: string): CodedError {
+  return new CodedError('store.missing', `There is no database of this broker at ${where}.`, {
+    next: 'Name the right database, or restore it (docs/operations/backup.md). To begin anew, make a new broker with new keys: `sallyport init`.',
+  });
+}
+
+async function versionOf(run: Run): Promise<number> {
+  const { rows } = await run('SELECT coalesce(max(version), 0) AS version FROM schema_version');
+  return Number(rows[0]?.['version']);
+}
+
+function refuseNewer(present: number): void {
+  if (present <= migrations.length) return;
+  throw new CodedError(
+    'store.newer_schema',
+    `The database has schema ${present}; this version knows ${migrations.length}.`,
+    { next: 'Run the version of Sallyport that wrote it, or a newer one.' },
+  );
+}

@@ -1,0 +1,347 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LogAppender, LogHead } from '../../accounting/index.ts';
+import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
+import { CodedError, isCodedError } from '../../kernel/index.ts';
+import { describeAddress, type PostgresAddress } from './address.ts';
+import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
+import { Connections, timeBounds } from './connections.ts';
+import { asCoded, unavailable, unresolved } from './faults.ts';
+import { indexNextEntries, searchIsBehind } from './log-search.ts';
+import { insertHead, openLog } from './log-rows.ts';
+import { checkSchema, migratePostgres } from './migrate.ts';
+import { createReads } from './reads.ts';
+import { endLease, renewLease, reserve } from './serial-blocks.ts';
+
+const maxWaiting = 4096;
+const maxPerTransaction = 256;
+const mostTurns = 4;
+const idleMs = 500;
+const renewEveryMs = 5000;
+/** A connection that fails sooner than this was dead before: worth another one. */
+const quickMs = 2000;
+/** How long a lost COMMIT is looked for. */
+const lookForMs = 20_000;
+const lookEveryMs = 200;
+
+export interface PostgresStoreOptions {
+  readonly address: PostgresAddress;
+  readonly appender: LogAppender;
+  /** The head of a log without entries: its origin is compared with the one that is stored. */
+  readonly emptyHead: LogHead;
+}
+
+/**
+ * Makes the schema, as the role that will own it, and begins the log. @throws CodedError `store.not_empty` when a log is there already,
+ * `store.newer_schema`, `store.unavailable`
+ */
+export async function createPostgresDatabase(options: PostgresStoreOptions): Promise<void> {
+  const { address, appender, emptyHead } = options;
+  await migratePostgres(address, true);
+  const connections = new Connections(address);
+  try {
+    const { rows } = await connections.ask('SELECT EXISTS (SELECT 1 FROM log_head) AS taken');
+    if (rows[0]?.['taken'] === true) throw notEmpty(address);
+    await insertHead(connections.ask, appender, emptyHead);
+  } catch (error) {
+    throw asCoded(error, `The database ${describeAddress(address)} cannot be begun`);
+  } finally {
+    await connections.close();
+  }
+}
+
+/** A broker or a copy never goes on top of another. */
+export function notEmpty(address: PostgresAddress): CodedError {
+  return new CodedError('store.not_empty', `The database ${describeAddress(address)} holds a log already.`, {
+    next: 'Name an empty database. What is there is never overwritten.',
+  });
+}
+
+/**
+ * The store of any number of brokers on one PostgreSQL database. Changes of one broker that arrive while a transaction is at the
+ * server share the next one; all brokers' transactions follow each other at the head of the log.
+ * @throws CodedError `store.missing`, `store.pending_migration`, `store.newer_schema`, `store.foreign_log`, `store.damaged`,
+ * `store.unavailable`, `accounting.bad_head`
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const { address, appender, emptyHead } = options;
+  const connections = new Connections(address);
+  try {
+    await checkSchema(connections.ask, describeAddress(address));
+    const session = await connections.begin();
+    let head: LogHead;
+    try {
+      head = await openLog(session.run, appender, emptyHead);
+    } finally {
+      session.release(true);
+    }
+    const owner = randomBytes(16).toString('hex');
+    await renewLease(connections.ask, owner);
+    const writer = new PostgresWriter(
+      connections,
+      new BatchWriter(connections, appender, owner, head),
+      owner,
+    );
+    return {
+      ...translated(createReads(connections.ask, { catchUp: () => writer.catchUp(), inTransaction: false })),
+      commit: (change) => writer.commit(change),
+      transact: (plan) => writer.transact(plan),
+      reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
+      scrub: (how) => scrub(connections, how),
+      close: () => writer.close(),
+    };
+  } catch (error) {
+    await connections.close();
+    throw asCoded(error, `The database ${describeAddress(address)} cannot be opened`);
+  }
+}
+
+/**
+ * Dead rows go from the tables that held clear values; whoever is not their owner is told so by the server and changes nothing. What
+ * the server's own write-ahead log and its backups keep is beyond any client.
+ */
+async function scrub(connections: Connections, how: 'quick' | 'thorough'): Promise<void> {
+  const tables = 'log_opening, log_reason, credential, person, session';
+  try {
+    await connections.ask(`VACUUM ${how === 'thorough' ? 'FULL ' : ''}${tables}`);
+  } catch (error) {
+    throw asCoded(error, 'The database refused to clean up');
+  }
+}
+
+/** What PostgreSQL or the network says to a question becomes `store.unavailable`. */
+function translated(reads: Reads): Reads {
+  const wrap =
+    <Args extends readonly unknown[], Result>(ask: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      try {
+        return await ask(...args);
+      } catch (error) {
+        throw asCoded(error, 'The database did not answer');
+      }
+    };
+  const entries = Object.entries(reads).map(([name, ask]) => [
+    name,
+    name === 'logEntries' ? translatedEntries(reads) : wrap(ask as (...args: unknown[]) => Promise<unknown>),
+  ]);
+  return Object.fromEntries(entries) as Reads;
+}
+
+function translatedEntries(reads: Reads): Reads['logEntries'] {
+  return async function* (from, to) {
+    try {
+      yield* reads.logEntries(from, to);
+    } catch (error) {
+      throw asCoded(error, 'The database did not answer');
+    }
+  };
+}
+
+interface Waiting {
+  readonly work: Work;
+  readonly done: (committed: Committed) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+class PostgresWriter {
+  readonly #connections: Connections;
+  readonly #batches: BatchWriter;
+  readonly #owner: string;
+  readonly #renewal: NodeJS.Timeout;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #catchingUp: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(connections: Connections, batches: BatchWriter, owner: string) {
+    this.#connections = connections;
+    this.#batches = batches;
+    this.#owner = owner;
+    // One that fails is followed by the next; without any for a minute, others may take this broker for dead.
+    this.#renewal = setInterval(
+      () => void renewLease(connections.ask, owner).catch(() => undefined),
+      renewEveryMs,
+    ).unref();
+  }
+
+  commit(change: Change): Promise<Committed> {
+    return this.#enqueue({ asks: false, send: (run) => this.#batches.send(run, change) });
+  }
+
+  async transact<Result>(
+    plan: (reads: Reads) => Promise<{ change: Change; result: Result }>,
+  ): Promise<Result> {
+    let planned: { change: Change; result: Result } | undefined;
+    await this.#enqueue({
+      asks: true,
+      send: async (run, reads) => {
+        planned = await plan(reads);
+        return this.#batches.send(run, planned.change);
+      },
+    });
+    if (planned === undefined) throw new Error('a committed plan has a result');
+    return planned.result;
+  }
+
+  async reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock> {
+    let block: SerialBlock | undefined;
+    await this.#enqueue({
+      asks: false,
+      send: (run) => {
+        const reserved = reserve(run, this.#owner, { caFingerprint, count }).then((given) => (block = given));
+        return { change: { entries: [] }, answers: [reserved] };
+      },
+    });
+    if (block === undefined) throw new Error('a reservation has a block');
+    return block;
+  }
+
+  /** Brings the search to the end of the log as it is now, a bounded part at a time; commits go on meanwhile. */
+  catchUp(): Promise<void> {
+    // Who asks while it runs may want what was committed after it began: it looks once more.
+    this.#catchingUp = (this.#catchingUp ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(async () => {
+        while (await this.#indexNext(true));
+      });
+    return this.#catchingUp;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#idle);
+    clearInterval(this.#renewal);
+    await this.#running;
+    await this.#catchingUp?.catch(() => undefined);
+    // Not to be reached now: then it ends by itself.
+    await endLease(this.#connections.ask, this.#owner).catch(() => undefined);
+    await this.#connections.close();
+  }
+
+  #enqueue(work: Work): Promise<Committed> {
+    if (this.#closing !== undefined) {
+      return Promise.reject(
+        new CodedError('store.unavailable', 'The broker is shutting down.', {
+          next: 'Try again in a moment.',
+        }),
+      );
+    }
+    if (this.#waiting.length >= maxWaiting) {
+      return Promise.reject(
+        new CodedError('store.busy', `More than ${maxWaiting} changes are waiting to be recorded.`, {
+          next: 'Try again in a second.',
+        }),
+      );
+    }
+    return new Promise<Committed>((done, failed) => {
+      this.#waiting.push({ work, done, failed });
+      this.#running ??= this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#gather();
+      await this.#commitBatch(this.#waiting.splice(0, maxPerTransaction));
+    }
+    this.#running = undefined;
+    this.#idle ??= setTimeout(() => this.#indexWhileIdle(), idleMs).unref();
+    this.#idle.refresh();
+  }
+
+  /** Everything that arrives in this turn of the event loop shares the transaction, and what arrives in the next ones while more keeps coming. */
+  async #gather(): Promise<void> {
+    for (let turn = 0, before = 0; turn < mostTurns && this.#waiting.length > before; turn += 1) {
+      before = this.#waiting.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Ends each of the batch, one way or the other. */
+  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+    const beganMs = performance.now();
+    for (let attempt = 1, rest = batch; rest.length > 0; attempt += 1) {
+      try {
+        const committed = await this.#batches.commit(rest.map(({ work }) => work));
+        tellDone(rest, committed);
+        return;
+      } catch (error) {
+        if (error instanceof Refused) {
+          const { position, cause } = error;
+          rest[position]?.failed(asCoded(cause, 'The database refused the change'));
+          rest = rest.filter((_, at) => at !== position);
+        } else if (error instanceof Lost) {
+          const outcome = await this.#look(error);
+          if (outcome === 'committed') return tellDone(rest, error.look.committed);
+          if (outcome instanceof Error) return tellFailed(rest, outcome);
+        } else if (error instanceof Broken) {
+          if (attempt === 1 && performance.now() - beganMs < quickMs) continue;
+          // Those behind would fare the same, one long wait after the other.
+          const all = [...rest, ...this.#waiting.splice(0)];
+          return tellFailed(all, unavailable(error.cause, 'The database cannot be reached'));
+        } else if (rest.length > 1 && isCodedError(error) && error.code.startsWith('accounting.')) {
+          // One of them cannot be written, and does not say which: each gets a transaction of its own.
+          for (const waiting of rest) await this.#commitBatch([waiting]);
+          return;
+        } else return tellFailed(rest, asCoded(error, 'The database refused the change'));
+      }
+    }
+  }
+
+  /** What became of a COMMIT without an answer. Nobody is told anything before that is known. */
+  async #look({ look, cause }: Lost): Promise<'committed' | 'not committed' | CodedError> {
+    const deadlineMs = performance.now() + lookForMs;
+    let last: unknown = cause;
+    do {
+      try {
+        return (await this.#batches.resolve(look)) ? 'committed' : 'not committed';
+      } catch (error) {
+        if (isCodedError(error)) return error;
+        // Not back yet.
+        last = error;
+      }
+      await delay(lookEveryMs);
+    } while (performance.now() < deadlineMs);
+    return unresolved(last);
+  }
+
+  /** So that the first question after a busy day does not wait for the whole day to be indexed. */
+  #indexWhileIdle(): void {
+    if (this.#closing !== undefined || this.#running !== undefined || this.#catchingUp !== undefined) return;
+    const work = async (): Promise<void> => {
+      const { rows } = await this.#connections.ask(searchIsBehind);
+      if (rows[0]?.['behind'] === true) while (await this.#indexNext(false));
+    };
+    // A database that refuses is told to whoever asks for something; this only saved them a wait.
+    this.#catchingUp = work()
+      .catch(() => undefined)
+      .finally(() => (this.#catchingUp = undefined));
+  }
+
+  async #indexNext(wait: boolean): Promise<boolean> {
+    const session = await this.#connections.begin();
+    let isOver = false;
+    try {
+      await session.run(`BEGIN; ${timeBounds}`);
+      const more = await indexNextEntries(session.run, wait);
+      await session.run('COMMIT');
+      isOver = true;
+      return more;
+    } finally {
+      session.release(isOver);
+    }
+  }
+}
+
+function tellDone(batch: readonly Waiting[], committed: readonly Committed[]): void {
+  batch.forEach((waiting, position) => waiting.done(committed[position] ?? { firstIndex: 0n }));
+}
+
+function tellFailed(batch: readonly Waiting[], error: CodedError): void {
+  for (const waiting of batch) waiting.failed(error);
+}

@@ -1,0 +1,62 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/main/config.ts';
+import { createStore, logSignerOf, openKeys } from '../../src/main/load.ts';
+import { makeBrokerFolder, type BrokerFolder, type BrokerFolderOptions } from './broker.ts';
+import { freePort } from './free-port.ts';
+import { addressOf, broker, doneWith, grants, newDatabase, owner, type PostgresServer } from './postgres.ts';
+
+/** Folders of brokers that share keys, people and one database; nothing is started. */
+export interface SharedBrokers {
+  readonly folders: readonly BrokerFolder[];
+  readonly database: string;
+  remove(): void;
+}
+
+/** @param via where they connect to, when it is not the server itself */
+export async function brokersOnPostgres(
+  server: PostgresServer,
+  count: number,
+  options: BrokerFolderOptions & { readonly via?: { readonly port: number } } = {},
+): Promise<SharedBrokers> {
+  const first = await makeBrokerFolder(options);
+  const { log } = loadConfig(first.configFile);
+  const passphrase = readFileSync(join(first.folder, 'secrets', 'keys.passphrase'), 'utf8').trim();
+  const keys = await openKeys(loadConfig(first.configFile), passphrase);
+  const database = newDatabase(server);
+  const place = { kind: 'postgres', address: addressOf(server, database, owner) } as const;
+  await createStore(place, { origin: log.origin, logSigner: logSignerOf(keys.log) });
+  server.sql(database, grants());
+  const port = options.via?.port ?? server.port;
+  const line = `database: postgres://${broker}@127.0.0.1:${port}/${database}`;
+  const config = readFileSync(first.configFile, 'utf8').replace(/^data: data$/m, line);
+  writeFileSync(first.configFile, config);
+  const folders = [first];
+  for (let nth = 1; nth < count; nth += 1) folders.push(await copyOf(first, config));
+  return {
+    folders,
+    database,
+    remove() {
+      for (const folder of folders) folder.remove();
+      doneWith(database);
+    },
+  };
+}
+
+/** Another broker of the same authority: the same keys and people, and a port of its own. */
+async function copyOf(first: BrokerFolder, config: string): Promise<BrokerFolder> {
+  const other = await makeBrokerFolder({ people: [] });
+  const port = await freePort();
+  for (const name of [
+    'keys',
+    'secrets',
+    'people.json',
+    'policy.yaml',
+    'tls',
+    'accounting-log.vkey',
+    'ssh-user-ca.pub',
+  ])
+    cpSync(join(first.folder, name), join(other.folder, name), { recursive: true });
+  writeFileSync(other.configFile, config.replaceAll(String(first.port), String(port)));
+  return { ...other, port, url: `https://127.0.0.1:${port}` };
+}
