@@ -51,7 +51,7 @@ export async function logIn(rooms: Rooms, request: LoginRequest, caller: Caller)
 
   // 2. May this address try this name now? The attempt counts as failed until it is known to have succeeded.
   const { login, directory } = request;
-  const admission = rooms.throttle.admit({ login, directory, address: caller.sourceAddress });
+  const admission = await rooms.throttle.admit({ login, directory, address: caller.sourceAddress });
   if (admission.outcome === 'throttled') {
     const { retryAfterSeconds } = admission;
     // One entry for each delay: a guesser must not decide how long the log grows.
@@ -74,13 +74,14 @@ export async function logIn(rooms: Rooms, request: LoginRequest, caller: Caller)
   } catch (error) {
     const reasonCode = error instanceof CodedError ? error.code : 'identity.fault';
     // An outage says nothing about the password and must not count. A full queue counts, for the address alone.
-    const throttle = reasonCode === 'identity.busy' ? admission.ticket.turnedAway() : [];
-    admission.ticket.withdrawn();
+    const throttle = reasonCode === 'identity.busy' ? await admission.ticket.turnedAway() : [];
+    await admission.ticket.withdrawn();
     await record(rooms, caller, login, { reasonCode, throttle });
     throw error;
   }
   if (answer.outcome === 'refused') {
-    const throttle = answer.passwordProved ? admission.ticket.succeeded() : admission.ticket.failed();
+    const { ticket } = admission;
+    const throttle = await (answer.passwordProved ? ticket.succeeded() : ticket.failed());
     await record(rooms, caller, login, {
       reasonCode: `identity.${answer.reason}`,
       throttle,
@@ -92,7 +93,7 @@ export async function logIn(rooms: Rooms, request: LoginRequest, caller: Caller)
 
   // 4. One transaction: is the person locked here? If not, the session and its entry.
   const { person } = answer;
-  const throttle = admission.ticket.succeeded();
+  const throttle = await admission.ticket.succeeded();
   const nowMs = rooms.clock.nowMs();
   const { token, tokenHash, id } = newSessionToken(rooms.random);
   const session: Session = {

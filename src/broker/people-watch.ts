@@ -27,18 +27,27 @@ export class PeopleWatch {
   async look(rooms: Asked): Promise<void> {
     const found = await this.#read();
     if (found === undefined) return;
-    const logged = (this.#logged ??= await this.#lastLogged(rooms));
-    const ids = new Set([...logged.keys(), ...found.people.keys()]);
-    const timeMs = rooms.clock.nowMs();
-    const entries = [...ids].flatMap((id) => {
-      const now = found.people.get(id);
+    this.#logged ??= await this.#lastLogged(rooms);
+    if (this.#changes(found, rooms).length > 0) {
+      // Another broker that reads the same file may have told of it already.
+      this.#logged = await this.#lastLogged(rooms);
+      const entries = this.#changes(found, rooms);
+      if (entries.length > 0) await rooms.store.commit({ entries });
+    }
+    this.#logged = new Map([...found.people].map(([id, { mark }]) => [id, mark]));
+    this.#stamp = found.stamp;
+  }
+
+  #changes({ people }: PeopleMarks, { clock }: Asked): readonly EntryDraft[] {
+    const logged = this.#logged ?? new Map<string, PersonMark>();
+    const ids = new Set([...logged.keys(), ...people.keys()]);
+    const timeMs = clock.nowMs();
+    return [...ids].flatMap((id) => {
+      const now = people.get(id);
       const what = whatChanged(logged.get(id), now?.mark);
       if (what.length === 0) return [];
       return [this.#entry({ id, what, before: logged.get(id), after: now?.mark, login: now?.login, timeMs })];
     });
-    if (entries.length > 0) await rooms.store.commit({ entries });
-    this.#logged = new Map([...found.people].map(([id, { mark }]) => [id, mark]));
-    this.#stamp = found.stamp;
   }
 
   /** Undefined when nothing changed or nothing can be read. */

@@ -1,8 +1,11 @@
 import { buildKrl, expiredMarginSeconds, isIntactKrl } from '../revocation/index.ts';
-import type { SshBlob } from '../kernel/index.ts';
+import { isCodedError, type SshBlob } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
 import type { Publication } from './unit-of-work.ts';
+
+/** How often others may be quicker. */
+const mostAttempts = 10;
 
 export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
   /** Signs each list (SSHSIG). */
@@ -41,18 +44,21 @@ export class KrlPublisher {
 
   /** At start: serves what was published last if it is intact, and publishes when anything was revoked after it. */
   async resume(): Promise<Publication> {
-    const { store, issuer } = this.#parts;
-    const last = await store.publication('krl');
-    if (last === undefined || !isIntactKrl(last, issuer.caKey.blob)) return this.publish();
-    this.#current = last;
-    return last.revocations === (await store.revocationCount()) ? last : this.publish();
+    const last = await this.#adopt();
+    if (last === undefined) return this.publish();
+    return last.revocations === (await this.#parts.store.revocationCount()) ? last : this.publish();
   }
 
-  /** Publishes what was committed and is not yet out, as after a publication that failed. Cheap when there is nothing. */
+  /**
+   * Serves what another broker published meanwhile, and publishes what was committed and is not yet out, as after a publication
+   * that failed. Cheap when there is nothing.
+   */
   async catchUp(): Promise<void> {
+    const { store } = this.#parts;
     // What a publication under way leaves out, the next call finds.
     if (this.#running !== undefined) return;
-    if (this.#current?.revocations !== (await this.#parts.store.revocationCount())) await this.publish();
+    if ((await store.publicationVersion('krl')) !== this.#current?.version) await this.#adopt();
+    if (this.#current?.revocations !== (await store.revocationCount())) await this.publish();
   }
 
   /** Publishes when certificates in the list have expired since, beyond their margin. */
@@ -63,13 +69,22 @@ export class KrlPublisher {
     if (lasting.length !== listed.length) await this.publish();
   }
 
+  /** Serves what is in the database, whoever published it, if it is intact and not older than what is served. */
+  async #adopt(): Promise<Publication | undefined> {
+    const { store, issuer } = this.#parts;
+    const last = await store.publication('krl');
+    if (last === undefined || !isIntactKrl(last, issuer.caKey.blob)) return undefined;
+    if (this.#current === undefined || last.version > this.#current.version) this.#current = last;
+    return last;
+  }
+
   #startNext(): Promise<Publication> {
     this.#next = undefined;
     return this.#start();
   }
 
   #start(): Promise<Publication> {
-    const running = this.#publish();
+    const running = this.#publishOrAdopt();
     this.#running = running;
     const finished = (): void => {
       if (this.#running === running) this.#running = undefined;
@@ -82,6 +97,21 @@ export class KrlPublisher {
   #collectSerials(atMs: number): Promise<BigUint64Array> {
     const { store, issuer } = this.#parts;
     return store.revokedSerials(issuer.caFingerprint, forgottenBefore(atMs));
+  }
+
+  /** Another broker may be quicker. If its list holds all that was to be in this one, it is the one; if not, the next one does. */
+  async #publishOrAdopt(): Promise<Publication> {
+    const { store } = this.#parts;
+    const revocations = await store.revocationCount();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#publish();
+      } catch (error) {
+        if (!isCodedError(error, 'store.conflict') || attempt === mostAttempts) throw error;
+        const last = await this.#adopt();
+        if (last !== undefined && last.revocations >= revocations) return last;
+      }
+    }
   }
 
   async #publish(): Promise<Publication> {

@@ -1,5 +1,11 @@
 import type { LogSigner } from '../accounting/index.ts';
-import type { DpopVerifier, Identity, LoginThrottle, Session } from '../identity/index.ts';
+import type {
+  DpopVerifier,
+  Identity,
+  LoginThrottle,
+  Session,
+  SharedLoginThrottle,
+} from '../identity/index.ts';
 import type { Person } from '../identity/index.ts';
 import type { SshUserIssuer } from '../issuance/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
@@ -14,7 +20,7 @@ import type { Store } from './unit-of-work.ts';
 export interface Rooms {
   readonly store: Store;
   readonly identity: Identity;
-  readonly throttle: LoginThrottle;
+  readonly throttle: LoginThrottle | SharedLoginThrottle;
   readonly proofs: DpopVerifier;
   /** The policy in force now: a reload replaces it whole. */
   readonly policy: () => Policy;

@@ -1,5 +1,5 @@
 import type { EntryDraft, ReadTile } from '../accounting/index.ts';
-import type { Session, ThrottleRow } from '../identity/index.ts';
+import type { Session, ThrottleRow, ThrottleTable, UsedProofs } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
 
 /** A certificate as the database knows it: one row per serial that was released. */
@@ -261,6 +261,9 @@ export interface Reads {
   searchLog(query: LogQuery): Promise<readonly StoredEntry[]>;
 }
 
+/** What brokers on one store must know of each other at once, before any commit. */
+export type SharedMemory = ThrottleTable & UsedProofs;
+
 /**
  * Where everything is kept. One commit is one durable transaction: when the promise resolves, the rows, the entries and the
  * checkpoint survive a power cut; when it rejects, nothing of the change is there (but see `commit`). Many changes may share one
@@ -286,6 +289,8 @@ export interface Store extends Reads {
    * once; that rewrites the whole database and holds up everything else.
    */
   scrub(how: 'quick' | 'thorough'): Promise<void>;
+  /** Undefined where only one broker can have the store open: its own memory will do. */
+  readonly shared: SharedMemory | undefined;
   /** The last of this broker: what it still holds is abandoned. */
   close(): Promise<void>;
 }

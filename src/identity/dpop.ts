@@ -25,6 +25,20 @@ export interface DpopVerifier {
   verify(request: DpopRequest): Promise<{ readonly keyThumbprint: string }>;
 }
 
+/** What several brokers remember together: which proofs were used. */
+export interface UsedProofs {
+  /**
+   * Records a proof by its name, 17 bytes. @returns `used` when any of the brokers recorded it before, `forgotten` when that may be:
+   * the memory does not reach back to when it was made
+   */
+  recordProof(proof: {
+    readonly name: Buffer;
+    readonly madeSecond: number;
+    /** Usable until then, inclusive. */
+    readonly untilSecond: number;
+  }): Promise<'new' | 'used' | 'forgotten'>;
+}
+
 export interface DpopOptions {
   /** Where clients reach the broker, e.g. `https://broker.example:8443`: scheme, host and port, no path. */
   readonly origins: readonly string[];
@@ -33,6 +47,8 @@ export interface DpopOptions {
   readonly maxAgeSeconds?: number;
   /** How far ahead the client's clock may be. 30: people's laptops are. */
   readonly maxAheadSeconds?: number;
+  /** Where several brokers remember together. Without it only this process does. */
+  readonly shared?: UsedProofs;
   /** Proofs remembered, for login and for sessions each; about 100 bytes each. 1,000,000: eleven thousand a second. */
   readonly replayCapacity?: number;
 }
@@ -62,10 +78,11 @@ const outOfMemory = (problem: string): CodedError =>
  * Checks that requests come from the holder of a private key. Each proof is good once, for one method and one address, and only
  * for the token that it names. Proofs of login and of sessions are remembered apart, so that strangers cannot fill the memory
  * that sessions need; a proof is remembered only after everything about it was right. The memory goes with the process, so a proof
- * that was made before the second in which the verifier was is refused: another one may have accepted it.
+ * that was made before the second in which the verifier was is refused: another one may have accepted it. With a memory that is
+ * shared it is the shared one that counts.
  */
 export function createDpopVerifier(options: DpopOptions): DpopVerifier {
-  const { clock, maxAgeSeconds = 60, maxAheadSeconds = 30, replayCapacity = 1_000_000 } = options;
+  const { clock, shared, maxAgeSeconds = 60, maxAheadSeconds = 30, replayCapacity = 1_000_000 } = options;
   const origins = options.origins.map(parseOrigin);
   const usedAtLogin = createReplayMemory(replayCapacity);
   const usedInSessions = createReplayMemory(replayCapacity);
@@ -106,7 +123,8 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
         throw invalid('it does not say when it was made');
       if (issuedAt * 1000 < nowMs - maxAgeSeconds * 1000 || issuedAt * 1000 > nowMs + maxAheadSeconds * 1000)
         throw clockSkew(nowMs, issuedAt * 1000);
-      if (issuedAt < bornSecond) throw outOfMemory('it was made before this broker started');
+      if (shared === undefined && issuedAt < bornSecond)
+        throw outOfMemory('it was made before this broker started');
       if (claims['htm'] !== method) throw invalid('it was made for another method');
       checkUrl(claims['htu'], origins, path);
       if (
@@ -117,10 +135,15 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       // 4. Once.
       const id = claims['jti'];
       if (typeof id !== 'string' || id.length < 1 || id.length > 256) throw invalid('it has no usable id');
-      const name = sha256(`${proofKey.thumbprint} ${id}`).toString('latin1', 0, 16);
+      const name = sha256(`${proofKey.thumbprint} ${id}`).subarray(0, 16);
       const used = accessToken === undefined ? usedAtLogin : usedInSessions;
-      const memory = used.record(name, Math.ceil(issuedAt + maxAgeSeconds), nowMs);
-      if (memory === 'forgotten') throw outOfMemory('the broker’s clock was set back since it was made');
+      const untilSecond = Math.ceil(issuedAt + maxAgeSeconds);
+      let memory = used.record(name.toString('latin1'), untilSecond, nowMs);
+      if (memory === 'new' && shared !== undefined) {
+        const apart = Buffer.concat([Buffer.of(accessToken === undefined ? 0 : 1), name]);
+        memory = await shared.recordProof({ name: apart, madeSecond: issuedAt, untilSecond });
+      }
+      if (memory === 'forgotten') throw outOfMemory('the memory of used proofs does not reach back to it');
       if (memory === 'used') {
         throw new CodedError('identity.dpop_replayed', 'This proof of possession was used before.', {
           next: 'Send a fresh proof with each request; a repeated one may be somebody replaying yours.',

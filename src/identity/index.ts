@@ -14,4 +14,5 @@ export * from './person.ts';
 export * from './refusal.ts';
 export * from './registry.ts';
 export * from './session.ts';
+export * from './shared-throttle.ts';
 export * from './throttle.ts';

@@ -147,58 +147,82 @@ export interface LoginTicket {
   withdrawn(): void;
 }
 
-/** A ticket for one attempt; a second settlement changes nothing and returns no rows. */
-export function issueTicket(attempt: Attempt, network: string, clock: Clock): LoginTicket {
-  const { pair, person, address } = attempt;
-  const standing = { trusted: isTrusted(attempt, clock.nowMs()), network };
+/** How an attempt ended, as the ticket's methods say it. */
+export type Settlement = Exclude<keyof LoginTicket, 'standing'>;
+
+/** An attempt is admitted: from now on it counts as failed. @returns the kinds that it counts for */
+export function beginAttempt({ pair, person, address }: Attempt): readonly Kind[] {
   // An address counts names, so only the first failure of a name adds to it.
   const counted = pair.failures + pair.inFlight === 0 ? [pair, person, address] : [pair, person];
   for (const state of counted) state.inFlight += 1;
   pair.promisedMs = 0;
-  let settled = false;
-  const settle = (): boolean => {
-    if (settled) return false;
-    settled = true;
-    for (const state of counted) {
-      state.inFlight -= 1;
-      state.told = false;
-    }
-    return true;
-  };
+  return counted.map(({ kind }) => kind);
+}
+
+/** It ended. @returns the states to store */
+export function settleAttempt(
+  attempt: Attempt,
+  counted: readonly Kind[],
+  how: Settlement,
+  nowMs: number,
+): readonly State[] {
+  const { pair, person, address } = attempt;
+  for (const kind of counted) {
+    attempt[kind].inFlight -= 1;
+    attempt[kind].told = false;
+  }
   const fail = (state: State): void => {
     state.failures += 1;
-    state.lastMs = clock.nowMs();
+    state.lastMs = nowMs;
     state.told = false;
   };
-
-  return {
-    standing,
-    failed() {
-      if (!settle()) return [];
-      counted.forEach(fail);
-      return counted.map(toRow);
-    },
-    turnedAway() {
-      if (!settle()) return [];
+  switch (how) {
+    case 'failed': {
+      const failed = counted.map((kind) => attempt[kind]);
+      failed.forEach(fail);
+      return failed;
+    }
+    case 'turnedAway':
       fail(address);
-      return [toRow(address)];
-    },
-    succeeded() {
-      if (!settle()) return [];
+      return [address];
+    case 'succeeded':
       // Takes back only what this person at this address added: a guesser with an account of their own must not clear the rest.
       person.failures = Math.max(0, person.failures - pair.failures);
       if (pair.failures > 0) address.failures = Math.max(0, address.failures - 1);
       pair.failures = 0;
-      pair.successMs = clock.nowMs();
-      return [pair, person, address].map(toRow);
-    },
-    withdrawn() {
-      settle();
-    },
+      pair.successMs = nowMs;
+      return [pair, person, address];
+    case 'withdrawn':
+      return [];
+  }
+}
+
+/** For the directory, which may have to choose whom it serves. */
+export function standingOf(attempt: Attempt, network: string, nowMs: number): LoginStanding {
+  return { trusted: isTrusted(attempt, nowMs), network };
+}
+
+/** A ticket for one attempt; a second settlement changes nothing and returns no rows. */
+export function issueTicket(attempt: Attempt, network: string, clock: Clock): LoginTicket {
+  const standing = standingOf(attempt, network, clock.nowMs());
+  const counted = beginAttempt(attempt);
+  let settled = false;
+  const settle = (how: Settlement): readonly ThrottleRow[] => {
+    if (settled) return [];
+    settled = true;
+    return settleAttempt(attempt, counted, how, clock.nowMs()).map(toRow);
+  };
+  return {
+    standing,
+    failed: () => settle('failed'),
+    turnedAway: () => settle('turnedAway'),
+    succeeded: () => settle('succeeded'),
+    withdrawn: () => void settle('withdrawn'),
   };
 }
 
-const toRow = (state: State): ThrottleRow => ({
+/** What is stored of a state. */
+export const toRow = (state: State): ThrottleRow => ({
   key: state.key,
   failures: state.failures,
   lastMs: state.lastMs,

@@ -21,6 +21,7 @@ import {
   createDpopVerifier,
   createIdentity,
   createLoginThrottle,
+  createSharedThrottle,
   type Directory,
 } from '../identity/index.ts';
 import { createSshUserIssuer, type SshUserIssuer } from '../issuance/index.ts';
@@ -148,11 +149,15 @@ interface RoomParts {
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
   const { config, keys, store, logSigner, directories, metrics, clock, policy } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
+  const { shared } = store;
   return {
     store,
     identity: createIdentity({ directories }),
-    throttle: createLoginThrottle({ clock, rows: await store.throttleRows() }),
-    proofs: createDpopVerifier({ origins: config.origins, clock }),
+    throttle:
+      shared === undefined
+        ? createLoginThrottle({ clock, rows: await store.throttleRows() })
+        : createSharedThrottle({ clock, table: shared }),
+    proofs: createDpopVerifier({ origins: config.origins, clock, ...(shared && { shared }) }),
     policy,
     issuer,
     certificateQuota: createCertificateQuota({ perHour: config.limits['certificates-per-hour'], clock }),

@@ -12,6 +12,7 @@ import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
 import { createReads } from './reads.ts';
 import { endLease, renewLease, reserve } from './serial-blocks.ts';
+import { createSharedMemory, forgetOldProofs } from './shared-memory.ts';
 
 const maxWaiting = 4096;
 const maxPerTransaction = 256;
@@ -88,6 +89,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
       scrub: (how) => scrub(connections, how),
+      shared: createSharedMemory(connections),
       close: () => writer.close(),
     };
   } catch (error) {
@@ -159,10 +161,11 @@ class PostgresWriter {
     this.#batches = batches;
     this.#owner = owner;
     // One that fails is followed by the next; without any for a minute, others may take this broker for dead.
-    this.#renewal = setInterval(
-      () => void renewLease(connections.ask, owner).catch(() => undefined),
-      renewEveryMs,
-    ).unref();
+    const keepUp = async (): Promise<void> => {
+      await renewLease(connections.ask, owner);
+      await forgetOldProofs(connections.ask);
+    };
+    this.#renewal = setInterval(() => void keepUp().catch(() => undefined), renewEveryMs).unref();
   }
 
   commit(change: Change): Promise<Committed> {

@@ -71,6 +71,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
       scrub: (how) => writer.scrub(how),
+      shared: undefined,
       close: async () => {
         await writer.drain();
         databases.close();
