@@ -1119,6 +1119,70 @@ describe.each(implementations)(
       });
     });
 
+    describe('an erasure', () => {
+      const opened = (path: string, value: string) => ({ [path]: { salt: 'AAAAAAAAAAAAAAAAAAAAAA', value } });
+
+      it('takes openings out of the side table and the search, and leaves the log as it was', async () => {
+        await store.commit({
+          entries: [
+            entry({ personal: { reason: 'a private matter', 'src.ip': '192.0.2.7' } }),
+            entry({ personal: { reason: 'another one' } }),
+            entry({ personal: { reason: 'kept' } }),
+          ],
+        });
+        expect(await store.searchLog({ reason: 'private', limit: 5 })).toHaveLength(1);
+        const before = await all();
+        const left = JSON.stringify(opened('src.ip', '192.0.2.7'));
+        await store.commit({
+          erase: {
+            openings: [
+              { index: 0n, openings: left },
+              { index: 1n, openings: undefined },
+            ],
+          },
+          entries: [],
+        });
+        await store.scrub('quick');
+        await store.scrub('thorough');
+        const after = await all();
+        expect(after.map(({ openings }) => openings)).toEqual([left, undefined, before[2]?.openings]);
+        expect(after.map(({ bytes }) => bytes)).toEqual(before.map(({ bytes }) => bytes));
+        await expectWholeLog();
+        expect(await store.searchLog({ reason: 'private', limit: 5 })).toEqual([]);
+        expect(await store.searchLog({ reason: 'another', limit: 5 })).toEqual([]);
+        expect(await store.searchLog({ reason: 'kept', limit: 5 })).toHaveLength(1);
+      });
+
+      it('empties the rows that say the same, of certificates and of a person', async () => {
+        const mine = await issue();
+        const other = await issue({ personId: bert, login: 'bert' });
+        const both = [mine, other];
+        await store.commit({
+          revoke: { credentials: both, atMs: start, reason: 'unkind' },
+          entries: [entry()],
+        });
+        await store.commit({ newSession: session(), entries: [entry()] });
+        const rows = async () =>
+          (await store.credentials({ live: false, limit: 5, nowMs: start })).map(
+            ({ login, revokedReason }) => [login, revokedReason],
+          );
+        await store.commit({ erase: { openings: [], logins: [other], revokedReasons: [mine] }, entries: [] });
+        expect(await rows()).toEqual([
+          ['erased', 'unkind'],
+          ['anna', 'erased'],
+        ]);
+        expect(await store.sessionsOf(anna, start)).toBe(1);
+        await store.commit({ erase: { openings: [], person: anna }, entries: [] });
+        expect(await rows()).toEqual([
+          ['erased', 'unkind'],
+          ['erased', 'erased'],
+        ]);
+        expect(await store.person(anna)).toMatchObject({ login: 'erased' });
+        expect(await store.personsByLogin('anna')).toEqual([]);
+        expect(await store.sessionsOf(anna, start)).toBe(0);
+      });
+    });
+
     describe('a sink', () => {
       it('starts at the first entry and keeps its place', async () => {
         expect((await store.sinkPositions()).size).toBe(0);
