@@ -20,6 +20,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   broker: ['kernel', 'identity', 'policy', 'issuance', 'revocation', 'accounting'],
   store: ['kernel'],
   'doors/http': ['kernel', 'broker'],
+  'doors/sinks': ['kernel', 'broker'],
   'doors/client': ['kernel'],
   'doors/cli': ['kernel', 'doors/client', 'accounting/verify', 'ssh'],
   main: ['*'],

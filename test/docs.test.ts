@@ -198,9 +198,15 @@ describe('docs/operations/configuration.md', () => {
   });
 
   it('describes every field that the schema knows, and no other', () => {
-    const source = readFileSync(join(root, 'src', 'main', 'config.ts'), 'utf8');
-    const schema = source
-      .slice(source.indexOf('const connection'), source.indexOf('export type Config '))
+    const [own, sinks] = ['config.ts', 'config-sinks.ts'].map((name) =>
+      readFileSync(join(root, 'src', 'main', name), 'utf8'),
+    ) as [string, string];
+    const source = own + sinks;
+    const schema = [
+      own.slice(own.indexOf('const connection'), own.indexOf('export type Config ')),
+      sinks.slice(sinks.indexOf('const common'), sinks.indexOf('export type SinkConfig')),
+    ]
+      .join('')
       .replaceAll(/^function [\s\S]*?^\}/gm, '');
     const known = new Set(
       [...schema.matchAll(/(?<=[{,\s])(?:'([a-z][a-z-]+)'|([a-z]+))(?:: (?!\()|,? kind:)/g)].map(

@@ -19,6 +19,8 @@ export type EventType =
   | 'log.export'
   | 'log.erase'
   | 'log.heartbeat'
+  | 'sink.fail'
+  | 'sink.recover'
   | 'system.start'
   | 'system.stop';
 

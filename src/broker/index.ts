@@ -3,6 +3,7 @@
  * the log. It owns the order of the steps and the interface of the store (`unit-of-work.ts`); it knows nothing of HTTP, of SQL
  * or of wire formats, and no credential leaves it before its entry is durable.
  */
+export * from './deliver-log.ts';
 export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
 export * from './explain-policy.ts';
@@ -23,6 +24,7 @@ export * from './require-role.ts';
 export * from './revoke.ts';
 export * from './rooms.ts';
 export * from './serial-source.ts';
+export type { Tell } from './sink-loop.ts';
 export * from './start-up.ts';
 export * from './unit-of-work.ts';
 export * from './who-could.ts';

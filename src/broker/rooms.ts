@@ -10,6 +10,7 @@ import type { Person } from '../identity/index.ts';
 import type { SshUserIssuer } from '../issuance/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
 import type { Policy, Role } from '../policy/index.ts';
+import type { LogDelivery } from './deliver-log.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { KrlPublisher } from './publish-krl.ts';
@@ -34,6 +35,7 @@ export interface Rooms {
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
   readonly krl: KrlPublisher;
+  readonly delivery: Pick<LogDelivery, 'states'>;
   readonly authority: Authority;
   readonly counters: Counters;
   readonly sessionLifetimeMs: number;

@@ -7,6 +7,7 @@ import {
   createLookQuota,
   keepCheckpoint,
   KrlPublisher,
+  LogDelivery,
   PeopleWatch,
   refuseRollback,
   SerialSource,
@@ -15,6 +16,7 @@ import {
   type RetentionRule,
   type Rooms,
   type Store,
+  type Tell,
 } from '../broker/index.ts';
 import { createMetrics, openHttpDoor, type HttpDoor, type Metrics } from '../doors/http/index.ts';
 import {
@@ -35,6 +37,7 @@ import type { Config } from './config.ts';
 import { placeOf } from './database.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
+import { createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
 
 const looksPerHour = 600;
@@ -68,6 +71,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   let policy = loadPolicy(config);
   const keys = await openKeys(config, options.passphrase);
   let tls = loadTls(config);
+  const sinks = createSinks(config, version);
 
   // 2. The database, and in it the log of this very key.
   const { origin } = config.log;
@@ -86,7 +90,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const observe: ObserveDirectory = (...seen) => metrics.observeDirectory(...seen);
     for (const directory of config.directories)
       directories.push(createDirectory(directory, { clock, policyAttributes, observe }));
-    const parts = { config, keys, store, logSigner, directories, metrics, clock };
+    const delivery = new LogDelivery({ store, sinks, clock, random: systemRandom, tell: tellOf(log) });
+    const parts = { config, keys, store, logSigner, directories, delivery, metrics, clock };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
     // 4. Nothing is appended to a log that was rolled back.
@@ -115,6 +120,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     door = opened;
     warnOfExpiry(tls.certificate, log, clock.nowMs());
     const timers = startTimers(rooms, { watches, retention }, log);
+    delivery.start();
     return {
       port: opened.port,
       rooms,
@@ -126,7 +132,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
         opened.replaceCertificate(tls);
         warnOfExpiry(tls.certificate, log, clock.nowMs());
       },
-      stop: () => stop(rooms, opened, timers, closeAll),
+      stop: () => stop(rooms, { door: opened, timers, delivery, closeAll }),
     };
   } catch (error) {
     await door?.close(0);
@@ -141,13 +147,14 @@ interface RoomParts {
   readonly store: Store;
   readonly logSigner: LogSigner;
   readonly directories: readonly Directory[];
+  readonly delivery: LogDelivery;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly policy: () => Policy;
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
-  const { config, keys, store, logSigner, directories, metrics, clock, policy } = parts;
+  const { config, keys, store, logSigner, directories, delivery, metrics, clock, policy } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const { shared } = store;
   return {
@@ -166,6 +173,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     logSigner,
     checkpointKeep: checkpointFile(config.log.checkpoint),
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, clock }),
+    delivery,
     authority: authorityOf(issuer, keys, config.log.origin),
     counters: metrics.counters,
     sessionLifetimeMs: config.sessions.lifetime,
@@ -212,6 +220,14 @@ function retentionRules({ log: { retention } }: Config): readonly RetentionRule[
   });
 }
 
+function tellOf(log: Logger): Tell {
+  return (what, sink, error) => {
+    if (what === 'recovered') log.info({ sink }, 'the sink takes entries again');
+    else if (what === 'failing') log.warn({ sink, err: error }, 'a sink fails; entries wait in the log');
+    else log.error({ sink, err: error }, 'delivering to a sink met a fault of the database');
+  };
+}
+
 function warnOfNewAttributes(policy: Policy, asked: readonly string[], log: Logger): void {
   const missing = [...attributesUsed(policy)].filter((attribute) => !asked.includes(attribute));
   if (missing.length > 0)
@@ -232,18 +248,22 @@ function warnOfExpiry(certificate: string, log: Logger, nowMs: number): void {
     );
 }
 
-async function stop(
-  rooms: Rooms,
-  door: HttpDoor,
-  timers: Timers,
-  closeAll: () => Promise<void>,
-): Promise<void> {
+interface Running {
+  readonly door: HttpDoor;
+  readonly timers: Timers;
+  readonly delivery: LogDelivery;
+  readonly closeAll: () => Promise<void>;
+}
+
+async function stop(rooms: Rooms, { door, timers, delivery, closeAll }: Running): Promise<void> {
   await timers.stop();
   await door.close();
   try {
     await shutDown(rooms);
     await keepCheckpoint(rooms);
   } finally {
+    // After the last words, which the sinks are still given.
+    await delivery.stop();
     await closeAll();
   }
 }

@@ -4,12 +4,12 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Docume
 import { z } from 'zod';
 import { parseOrigin } from '../accounting/index.ts';
 import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
+import { name, namesDiffer, path } from './config-fields.ts';
+import { absoluteSink, sinks } from './config-sinks.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
 import { databaseUrlForm, isDatabaseUrl } from './database.ts';
 
-const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 lower-case letters, digits and hyphens');
-const path = z.string().min(1).max(4096);
 const text = z.string().min(1).max(1024);
 const texts = z.array(text).max(64);
 const milliseconds = z.number().int();
@@ -130,25 +130,13 @@ const schema = z.strictObject({
     .strictObject({ 'certificates-per-hour': z.number().int().min(1).max(1_000_000_000).default(600) })
     .default({ 'certificates-per-hour': 600 }),
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
-  directories: z.array(directory).min(1).max(16).superRefine(namesDiffer),
+  directories: z.array(directory).min(1).max(16).superRefine(namesDiffer('directory')),
+  sinks,
 });
 function hasStore({ data, database }: z.output<typeof schema>, context: z.RefinementCtx): void {
   if (data !== undefined || database !== undefined) return;
   const message = 'the folder of the SQLite database, or `database` for PostgreSQL';
   context.addIssue({ code: 'custom', path: ['data'], message });
-}
-
-function namesDiffer(directories: readonly { readonly name: string }[], context: z.RefinementCtx): void {
-  const seen = new Set<string>();
-  for (const [nth, { name: taken }] of directories.entries()) {
-    if (seen.has(taken))
-      context.addIssue({
-        code: 'custom',
-        path: [nth, 'name'],
-        message: `a second directory called ${taken}`,
-      });
-    seen.add(taken);
-  }
 }
 
 /** The configuration file, checked, with every path made absolute against the file's own folder. */
@@ -262,6 +250,7 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
     ...(config.database === undefined ? {} : { database: absoluteDatabase(config.database, full) }),
     policy: full(config.policy),
     log: { ...config.log, checkpoint: full(config.log.checkpoint) },
+    sinks: config.sinks.map((sink) => absoluteSink(sink, full)),
     keys: {
       folder: full(config.keys.folder),
       passphrase: 'file' in source ? { file: full(source.file) } : source,

@@ -333,6 +333,8 @@ export const logTypes = [
   'log.export',
   'log.erase',
   'log.heartbeat',
+  'sink.fail',
+  'sink.recover',
   'system.start',
   'system.stop',
 ] as const;

@@ -10,6 +10,7 @@ import { loadConfig, originsHint } from '../config.ts';
 import { placeOf } from '../database.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
+import { createSinks } from '../sinks.ts';
 
 /** Reads everything that `serve` would read, opens no port and changes nothing. */
 export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome> {
@@ -21,6 +22,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     loadDatabaseFile(place.folder);
     checkTrustedFolder(place.folder);
   }
+  createSinks(config, '');
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
     if (directory.kind === 'built-in') await listPeople(directory.file);

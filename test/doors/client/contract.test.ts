@@ -23,6 +23,8 @@ const types: Readonly<Record<EventType, true>> = {
   'log.export': true,
   'log.erase': true,
   'log.heartbeat': true,
+  'sink.fail': true,
+  'sink.recover': true,
   'system.start': true,
   'system.stop': true,
 };

@@ -1,0 +1,8 @@
+/**
+ * doors/sinks: the way out for copies of the log: how an entry looks to others (RFC 5424, CEF, OCSF, JSON lines) and how it gets
+ * there (syslog over TLS, HTTPS, a file). It decides nothing, keeps no position and tries nothing twice: that is the work of
+ * `src/broker/deliver-log.ts`, whose `Sink` it implements.
+ */
+export { createFileSink, type FileSinkOptions } from './file.ts';
+export { createLine, type FormatName } from './format.ts';
+export type { LineContext } from './opened-entry.ts';

@@ -1,0 +1,89 @@
+import type { StoredEntry } from '../../broker/index.ts';
+
+/** What every line needs besides its entry. */
+export interface LineContext {
+  /** Name of the log. */
+  readonly origin: string;
+  /** Name of this machine, as syslog and CEF carry it. */
+  readonly hostname: string;
+  /** Version of the broker. */
+  readonly version: string;
+  /** Whether names, addresses and reasons leave the house in clear. Their commitments are in the entry in any case. */
+  readonly personal: 'include' | 'omit';
+}
+
+/** An entry as formats read it: docs/formats/log.md describes its fields. */
+export interface OpenedEntry {
+  readonly index: bigint;
+  /** Hex. */
+  readonly leafHash: string;
+  /** The canonical JSON that was hashed. */
+  readonly json: string;
+  readonly id: string;
+  /** RFC 3339 with milliseconds. */
+  readonly time: string;
+  readonly type: string;
+  readonly outcome: string;
+  /** A text, number or flag of the entry in words, a list of them joined with a space; undefined where there is none. */
+  text(...path: readonly string[]): string | undefined;
+  list(...path: readonly string[]): readonly string[];
+  /** A personal value in clear; undefined where there is none, where it was erased, and where it may not leave. */
+  personal(path: string): string | undefined;
+  /** All of them. */
+  readonly personalValues: Readonly<Record<string, string>>;
+  /** Paths of personal values that were recorded and whose clear values are gone; none where they may not leave anyway. */
+  readonly erased: readonly string[];
+}
+
+/** Reads an entry that this broker wrote; a field that is not of the form it should have counts as not there. */
+export function openEntry(stored: StoredEntry, { personal }: Pick<LineContext, 'personal'>): OpenedEntry {
+  const json = stored.bytes.toString('utf8');
+  const content = JSON.parse(json) as unknown;
+  const text = (...path: readonly string[]): string | undefined => textOf(at(content, path));
+  const held = personal === 'omit' ? {} : openedValues(stored.openings);
+  const recorded = listOf(at(content, ['personal']));
+  return {
+    index: stored.index,
+    leafHash: stored.leafHash.toString('hex'),
+    json,
+    id: text('id') ?? '',
+    time: text('time') ?? '',
+    type: text('type') ?? '',
+    outcome: text('outcome') ?? '',
+    text,
+    list: (...path) => listOf(at(content, path)),
+    personal: (path) => (Object.hasOwn(held, path) ? held[path] : undefined),
+    personalValues: held,
+    erased: personal === 'omit' ? [] : recorded.filter((path) => !Object.hasOwn(held, path)),
+  };
+}
+
+function openedValues(openings: string | undefined): Readonly<Record<string, string>> {
+  if (openings === undefined) return {};
+  const held = JSON.parse(openings) as Record<string, { readonly value: string }>;
+  return Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value]));
+}
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (within, name) =>
+      typeof within === 'object' && within !== null && Object.hasOwn(within, name)
+        ? (within as Readonly<Record<string, unknown>>)[name]
+        : undefined,
+    value,
+  );
+}
+
+function textOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) {
+    const words = listOf(value);
+    return words.length === 0 ? undefined : words.join(' ');
+  }
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
+}
+
+function listOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.flatMap((item: unknown) => textOf(item) ?? []) : [];
+}

@@ -1,0 +1,65 @@
+import type { Pause } from '../../src/broker/index.ts';
+import type { Clock } from '../../src/kernel/index.ts';
+
+/** A clock that stands still until it is told to go on, and pauses that end when it gets there. */
+export interface FakeTime {
+  readonly clock: Clock;
+  readonly pause: Pause;
+  /** Goes on by so much, and lets whoever wakes up on the way do their work before time goes on. */
+  pass(milliseconds: number): Promise<void>;
+  /** How long the pauses under way still last, the shortest first. */
+  pending(): readonly number[];
+}
+
+interface Waiting {
+  readonly dueMs: number;
+  readonly wake: () => void;
+}
+
+/** As long as work goes on within this process, a few idle turns of the event loop come after all of it. */
+const idleTurns = 12;
+
+export function fakeTime(startMs: number): FakeTime {
+  let nowMs = startMs;
+  let changes = 0;
+  const waiting = new Set<Waiting>();
+
+  const settle = async (): Promise<void> => {
+    for (let idle = 0, seen = changes; idle < idleTurns; idle += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (seen !== changes) [idle, seen] = [0, changes];
+    }
+  };
+  return {
+    clock: { nowMs: () => nowMs },
+    pause: (milliseconds, signal) =>
+      new Promise((resolve) => {
+        const one: Waiting = {
+          dueMs: nowMs + milliseconds,
+          wake: () => {
+            waiting.delete(one);
+            signal.removeEventListener('abort', one.wake);
+            changes += 1;
+            resolve();
+          },
+        };
+        signal.addEventListener('abort', one.wake, { once: true });
+        waiting.add(one);
+        changes += 1;
+        if (signal.aborted) one.wake();
+      }),
+    async pass(milliseconds) {
+      const untilMs = nowMs + milliseconds;
+      await settle();
+      for (;;) {
+        const [next] = [...waiting].toSorted((a, b) => a.dueMs - b.dueMs);
+        if (next === undefined || next.dueMs > untilMs) break;
+        nowMs = next.dueMs;
+        next.wake();
+        await settle();
+      }
+      nowMs = untilMs;
+    },
+    pending: () => [...waiting].map(({ dueMs }) => dueMs - nowMs).sort((a, b) => a - b),
+  };
+}
