@@ -2,7 +2,17 @@ import { mkdirSync, readFileSync, renameSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/kernel/index.ts';
-import { alice, boss, makeBrokerFolder, type BrokerFolder } from '../support/broker.ts';
+import { ask } from '../doors/http/support.ts';
+import {
+  alice,
+  auditor,
+  boss,
+  makeBrokerFolder,
+  startTestBroker,
+  type BrokerFolder,
+  type TestBroker,
+} from '../support/broker.ts';
+import { parseMetrics } from '../support/prometheus.ts';
 import { bundleOf, logInTo, serve, type Served } from '../support/serve.ts';
 
 interface Line {
@@ -63,12 +73,12 @@ async function* changesOf(folder: string): AsyncGenerator<void> {
   }
 }
 
-afterEach(async () => {
-  await served?.stop();
-  made.remove();
-});
-
 describe('a broker with a file sink', () => {
+  afterEach(async () => {
+    await served?.stop();
+    made.remove();
+  });
+
   it('copies every entry there, in order, through log rotation, kill -9 and restart', async () => {
     made = await makeBrokerFolder({ people: [boss, alice], directories: sinks });
     mkdirSync(join(made.folder, 'out'), { mode: 0o700 });
@@ -110,5 +120,58 @@ describe('a broker with a file sink', () => {
     }
     const logins = whole.filter(({ entry }) => entry.type === 'auth.login');
     expect(logins.map(({ personal }) => personal?.['actor.name'])).toEqual(['alice', 'boss', 'boss']);
+  });
+});
+
+describe('sinks of which one takes nothing', () => {
+  let broker: TestBroker;
+  const twoSinks = `sinks:
+  - {name: good, kind: file, format: json, path: copy.jsonl}
+  - {name: bad, kind: file, format: json, path: data}
+`;
+  const series = async (): Promise<ReadonlyMap<string, number>> => {
+    const text = (await ask(broker, { path: '/metrics' })).body.toString('utf8');
+    const families = [...parseMetrics(text).values()];
+    return new Map(families.flatMap((family) => [...family.series]));
+  };
+
+  it('shows both in metrics, in readiness, and to auditors, and goes on as ever', async () => {
+    broker = await startTestBroker({ people: [boss, alice, auditor], directories: twoSinks });
+    try {
+      const client = await broker.loggedIn(auditor);
+      await expect
+        .poll(async () => (await client.sinks()).map(({ lag }) => lag), { timeout: 20_000 })
+        .toEqual(['0', '7']);
+      const [good, bad] = await client.sinks();
+      expect(good).toMatchObject({ name: 'good', kind: 'file', format: 'json', state: 'up', next: '7' });
+      expect(bad).toMatchObject({ name: 'bad', state: 'down', next: '0', code: 'sinks.file_unwritable' });
+
+      const metrics = await series();
+      expect(metrics.get('sallyport_sink_up{sink="good"}')).toBe(1);
+      expect(metrics.get('sallyport_sink_up{sink="bad"}')).toBe(0);
+      expect(metrics.get('sallyport_sink_lag_entries{sink="good"}')).toBe(0);
+      expect(metrics.get('sallyport_sink_lag_entries{sink="bad"}')).toBe(7);
+      expect(metrics.get('sallyport_sink_last_delivered_timestamp_seconds{sink="good"}')).toBeGreaterThan(
+        1e9,
+      );
+      expect(metrics.has('sallyport_sink_last_delivered_timestamp_seconds{sink="bad"}')).toBe(false);
+
+      const ready = await ask(broker, { path: '/readyz' });
+      expect([ready.status, ready.json()['status']]).toEqual([200, 'ready']);
+      expect(ready.json()['dependencies']).toEqual(
+        expect.arrayContaining([
+          { name: 'sink:good', state: 'up', detail: '0 entries behind' },
+          {
+            name: 'sink:bad',
+            state: 'down',
+            detail: expect.stringMatching(/^7 entries behind; .*\/data /) as string,
+          },
+        ]),
+      );
+      // Names of files and servers are for whoever runs the broker.
+      expect(JSON.stringify(await client.sinks())).not.toContain(broker.folder);
+    } finally {
+      await broker.stop();
+    }
   });
 });

@@ -182,6 +182,16 @@ export function addAuditCommands(program: Command, table: Table): void {
   table
     .add(
       audit,
+      'sinks',
+      'show where copies of the log go, and how far behind they are',
+      'sallyport audit sinks',
+    )
+    .action((options: JsonFlag) =>
+      run(options.json, async () => (await import('./commands/audit-sinks.ts')).listSinks(terminal)),
+    );
+  table
+    .add(
+      audit,
       'checkpoint',
       'print or keep the newest signed checkpoint',
       'sallyport audit checkpoint --out checkpoint-november',

@@ -73,6 +73,7 @@ export interface BrokerClient {
   /** The bundle piece by piece; it throws where the connection breaks off. */
   exportLog(query: Query): Promise<AsyncGenerator<Buffer>>;
   checkpoint(): Promise<string>;
+  sinks(): Promise<readonly contract.SinkAnswer[]>;
   close(): void;
 }
 
@@ -149,6 +150,10 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     exportLog: async (query) =>
       bodyChunks(await call({ method: 'GET', path: '/v1/audit/export', query }), options.origin),
     checkpoint: async () => (await bytes('/v1/audit/checkpoint', 64 * kib)).toString('utf8'),
+    sinks: async () => {
+      const answer = await json({ method: 'GET', path: '/v1/audit/sinks' }, 'list of sinks');
+      return answer.objects('sinks', 100).map(read.readSink);
+    },
     close: () => transport.close(),
   };
 }

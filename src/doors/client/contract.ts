@@ -378,3 +378,34 @@ export function readExplainedCertificate(answer: Answer): ExplainedCertificate {
     entries: answer.objects('entries', 1000).map(readLogEntry),
   };
 }
+
+/** A place that is sent copies of the log. */
+export interface SinkAnswer {
+  readonly name: string;
+  readonly kind: string;
+  readonly format: string;
+  readonly state: 'up' | 'down' | 'standby' | 'unknown';
+  /** Index of the entry that it is given next. */
+  readonly next: string;
+  /** How many entries it does not have yet. */
+  readonly lag: string;
+  readonly lastDeliveredAtMs: number | undefined;
+  readonly failingSinceMs: number | undefined;
+  /** Of the last try that failed. */
+  readonly code: string | undefined;
+}
+
+/** One item of `GET /v1/audit/sinks`. @throws CodedError `client.bad_answer` */
+export function readSink(answer: Answer): SinkAnswer {
+  return {
+    name: answer.text('name', 100),
+    kind: answer.text('kind', 100),
+    format: answer.text('format', 100),
+    state: answer.word('state', ['up', 'down', 'standby', 'unknown']),
+    next: answer.token('next', /^\d{1,20}$/),
+    lag: answer.token('lag', /^\d{1,20}$/),
+    lastDeliveredAtMs: answer.optionalTime('lastDeliveredAt'),
+    failingSinceMs: answer.optionalTime('failingSince'),
+    code: answer.optionalText('code', 100),
+  };
+}

@@ -9,7 +9,7 @@ export interface Dependency {
 
 /**
  * Ready means: logins can be answered and recorded. One directory of several that is down leaves the broker ready, and says so;
- * without its store or its list it is not.
+ * without its store or its list it is not. Sinks are shown and do not count: entries wait for them in the log.
  */
 export async function readiness(
   rooms: Rooms,
@@ -27,7 +27,7 @@ export async function readiness(
   const anyDirectory = directories.some(({ state }) => state !== 'down');
   return {
     ready: store.state === 'up' && list.state === 'up' && anyDirectory,
-    dependencies: [store, list, ...directories],
+    dependencies: [store, list, ...directories, ...(await sinkStates(rooms))],
   };
 }
 
@@ -38,5 +38,22 @@ async function storeState(rooms: Rooms): Promise<Dependency> {
   } catch {
     // The cause is in the log of every request that met it.
     return { name: 'store', state: 'down', detail: 'the database does not answer' };
+  }
+}
+
+async function sinkStates(rooms: Rooms): Promise<readonly Dependency[]> {
+  try {
+    return (await rooms.delivery.states()).map(({ name, state, lag, failure }) => ({
+      name: `sink:${name}`,
+      state: state === 'standby' ? 'unknown' : state,
+      detail: [
+        ...(state === 'standby' ? ['another broker delivers'] : []),
+        `${lag} entries behind`,
+        ...(failure === undefined ? [] : [failure.detail]),
+      ].join('; '),
+    }));
+  } catch {
+    // The database does not answer, which the store's own line says.
+    return [];
   }
 }

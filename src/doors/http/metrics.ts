@@ -54,6 +54,15 @@ export function createMetrics(): Metrics {
   const logSize = gauge('sallyport_log_entries', 'Entries in the accounting log.');
   const krlAge = gauge('sallyport_krl_age_seconds', 'Time since the list in force was published.');
   const krlVersion = gauge('sallyport_krl_version', 'Version of the list in force.');
+  const sinkUp = gauge('sallyport_sink_up', '1 up, 0 down, -1 standing by or not tried yet.', ['sink']);
+  const sinkLag = gauge('sallyport_sink_lag_entries', 'Log entries that the sink has not taken yet.', [
+    'sink',
+  ]);
+  const sinkTime = gauge(
+    'sallyport_sink_last_delivered_timestamp_seconds',
+    'When this broker last delivered to the sink.',
+    ['sink'],
+  );
   const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
 
   return {
@@ -68,6 +77,11 @@ export function createMetrics(): Metrics {
     async render(rooms) {
       for (const { directory, state } of rooms.identity.health()) {
         directoryUp.set({ directory }, { up: 1, down: 0, unknown: -1 }[state]);
+      }
+      for (const { name: sink, state, lag, lastDeliveredMs } of await rooms.delivery.states()) {
+        sinkUp.set({ sink }, { up: 1, down: 0, standby: -1, unknown: -1 }[state]);
+        sinkLag.set({ sink }, Number(lag));
+        if (lastDeliveredMs !== undefined) sinkTime.set({ sink }, lastDeliveredMs / 1000);
       }
       logSize.set(Number((await rooms.store.logHead()).size));
       const krl = rooms.krl.current;

@@ -17,7 +17,14 @@ import {
 import { CodedError, parseSerial } from '../../kernel/index.ts';
 import { route, type Route } from './route.ts';
 import * as schema from './schemas.ts';
-import { viewCredential, viewEntry, viewExplanation, viewPerson, viewPublication } from './views.ts';
+import {
+  viewCredential,
+  viewEntry,
+  viewExplanation,
+  viewPerson,
+  viewPublication,
+  viewSink,
+} from './views.ts';
 
 /** Every route with its permission: the one table that the server, the OpenAPI document and the permission test read. */
 export const routes: readonly Route[] = [
@@ -335,6 +342,14 @@ export const routes: readonly Route[] = [
       const bytes = await exportLog(rooms, range, caller);
       return { contentType: 'application/octet-stream', bytes, fileName: 'sallyport-log.bundle' };
     },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/audit/sinks',
+    permission: 'admin-or-auditor',
+    summary: 'Where copies of the log go, and how far behind each of them is.',
+    answers: { status: 200, json: schema.sinksAnswer },
+    handle: async ({ rooms }) => ({ json: { sinks: (await rooms.delivery.states()).map(viewSink) } }),
   }),
   route({
     method: 'get',

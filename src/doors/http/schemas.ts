@@ -200,6 +200,22 @@ export const explainCertificateAnswer = z.object({
   /** Oldest first. */
   entries: z.array(entry),
 });
+export const sinksAnswer = z.object({
+  sinks: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      format: z.string(),
+      state: z.enum(['up', 'down', 'standby', 'unknown']),
+      /** Index of the entry that it is given next. */
+      next: decimal,
+      lag: decimal,
+      lastDeliveredAt: rfc3339.optional(),
+      failingSince: rfc3339.optional(),
+      code: z.string().optional(),
+    }),
+  ),
+});
 export const healthAnswer = z.object({ status: z.enum(['ok', 'failing']) });
 export const readyAnswer = z.object({
   status: z.enum(['ready', 'not_ready']),

@@ -1,4 +1,11 @@
-import type { Credential, Explanation, LoggedIn, Publication, StoredEntry } from '../../broker/index.ts';
+import type {
+  Credential,
+  Explanation,
+  LoggedIn,
+  Publication,
+  SinkState,
+  StoredEntry,
+} from '../../broker/index.ts';
 
 const at = (timeMs: number): string => new Date(timeMs).toISOString();
 const atSeconds = (seconds: bigint): string => at(Number(seconds) * 1000);
@@ -66,5 +73,20 @@ export function viewEntry({ index, bytes, openings }: StoredEntry): object {
     index: String(index),
     entry: JSON.parse(bytes.toString('utf8')) as unknown,
     openings: held && Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value])),
+  };
+}
+
+/** Without the words of the failure, which may name files and servers: those are for whoever runs the broker. */
+export function viewSink({ name, kind, format, state, ...sink }: SinkState): object {
+  const { next, lag, lastDeliveredMs, failure } = sink;
+  return {
+    name,
+    kind,
+    format,
+    state,
+    next: String(next),
+    lag: String(lag),
+    ...(lastDeliveredMs === undefined ? {} : { lastDeliveredAt: at(lastDeliveredMs) }),
+    ...(failure === undefined ? {} : { failingSince: at(failure.sinceMs), code: failure.code }),
   };
 }

@@ -80,6 +80,20 @@ beforeAll(async () => {
         },
       ],
     },
+    'GET /v1/audit/sinks': {
+      sinks: [
+        {
+          name: evil.slice(0, 60),
+          kind: evil.slice(0, 60),
+          format: evil.slice(0, 60),
+          state: 'down',
+          next: '1',
+          lag: '1',
+          failingSince: time,
+          code: evil.slice(0, 60),
+        },
+      ],
+    },
     'GET /v1/audit/checkpoint': `${evil}\n3\nAAAA\n\n— x y\n`,
   };
   for (const [route, body] of Object.entries(answers)) broker.override(route, () => ({ body, lies: true }));
@@ -98,6 +112,7 @@ const commands: readonly (readonly string[])[] = [
   ['admin', 'principal', 'release', 'x', '--reason', 'r'],
   ['policy', 'explain', '--person', 'x'],
   ['audit', 'search'],
+  ['audit', 'sinks'],
 ];
 
 const run = (args: readonly string[], columns?: number): Promise<RunResult> =>

@@ -27,7 +27,8 @@ const table = allRoutes({ metrics: createMetrics(), version: 'test', metricsAllo
 let broker: TestBroker;
 let document: Document;
 beforeAll(async () => {
-  broker = await startTestBroker({ people: [boss, alice] });
+  const directories = 'sinks: [{name: copy, kind: file, format: json, path: data}]';
+  broker = await startTestBroker({ people: [boss, alice], directories });
   document = (await ask(broker, { path: '/v1/openapi.json' })).json() as unknown as Document;
 });
 afterAll(() => broker.stop());
@@ -149,6 +150,7 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/audit/search'],
       ['get', '/v1/audit/who-could?principal=alice&at=2026-11-23T00:00:00Z'],
       ['get', '/v1/audit/who-could?principal=alice'],
+      ['get', '/v1/audit/sinks'],
       ['get', '/v1/audit/explain?serial=1'],
       ['get', '/v1/audit/explain?serial=x'],
       ['post', '/v1/admin/principals/release', { principal: 'alice', reason: 'x' }],

@@ -97,6 +97,7 @@ const samples: Readonly<
   'get /v1/audit/explain': { query: ofAlice, prepare: issueToAlice },
   'get /v1/audit/proof': { query: ofAlice, prepare: issueToAlice },
   'get /v1/audit/export': {},
+  'get /v1/audit/sinks': {},
   'get /v1/audit/checkpoint': {},
   'get /healthz': {},
   'get /readyz': {},
