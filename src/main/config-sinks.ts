@@ -6,7 +6,7 @@ const common = {
   personal: z.enum(['include', 'omit']).default('omit'),
   from: z.enum(['start', 'now']).default('start'),
 };
-const format = z.enum(['json']);
+const format = z.enum(['rfc5424', 'cef', 'ocsf', 'json']);
 
 const sink = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('file'), format, path }),

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { ConfiguredSink, Sink } from '../broker/index.ts';
-import { createFileSink, createLine } from '../doors/sinks/index.ts';
+import { createFileSink, createLine, exampleEnterpriseNumber } from '../doors/sinks/index.ts';
 import { checkTrustedFolder } from '../keys/index.ts';
 import type { Config } from './config.ts';
 import type { SinkConfig } from './config-sinks.ts';
@@ -19,7 +19,8 @@ export function createSinks(config: Config, version: string): readonly Configure
 
 function createSink(config: SinkConfig, about: { readonly origin: string; readonly version: string }): Sink {
   const { name, format, personal } = config;
-  const line = createLine(format, { ...about, personal, hostname: hostname() });
+  const context = { ...about, personal, hostname: hostname(), enterpriseNumber: exampleEnterpriseNumber };
+  const line = createLine(format, context);
   checkTrustedFolder(dirname(config.path));
   return createFileSink({ name, format, path: config.path, line });
 }

@@ -4,5 +4,7 @@
  * `src/broker/deliver-log.ts`, whose `Sink` it implements.
  */
 export { createFileSink, type FileSinkOptions } from './file.ts';
-export { createLine, type FormatName } from './format.ts';
+export { createLine, createSyslogMessage, type FormatName } from './format.ts';
+export { ocsfVersion } from './ocsf.ts';
 export type { LineContext } from './opened-entry.ts';
+export { exampleEnterpriseNumber } from './rfc5424.ts';

@@ -8,6 +8,8 @@ export interface LineContext {
   readonly hostname: string;
   /** Version of the broker. */
   readonly version: string;
+  /** IANA private enterprise number below which syslog carries our fields. */
+  readonly enterpriseNumber: number;
   /** Whether names, addresses and reasons leave the house in clear. Their commitments are in the entry in any case. */
   readonly personal: 'include' | 'omit';
 }
@@ -25,10 +27,12 @@ export interface OpenedEntry {
   readonly type: string;
   readonly outcome: string;
   /** A text, number or flag of the entry in words, a list of them joined with a space; undefined where there is none. */
-  text(...path: readonly string[]): string | undefined;
-  list(...path: readonly string[]): readonly string[];
+  readonly text: (...path: readonly string[]) => string | undefined;
+  readonly list: (...path: readonly string[]) => readonly string[];
+  /** A field as it is. */
+  readonly value: (...path: readonly string[]) => unknown;
   /** A personal value in clear; undefined where there is none, where it was erased, and where it may not leave. */
-  personal(path: string): string | undefined;
+  readonly personal: (path: string) => string | undefined;
   /** All of them. */
   readonly personalValues: Readonly<Record<string, string>>;
   /** Paths of personal values that were recorded and whose clear values are gone; none where they may not leave anyway. */
@@ -51,6 +55,7 @@ export function openEntry(stored: StoredEntry, { personal }: Pick<LineContext, '
     type: text('type') ?? '',
     outcome: text('outcome') ?? '',
     text,
+    value: (...path) => at(content, path),
     list: (...path) => listOf(at(content, path)),
     personal: (path) => (Object.hasOwn(held, path) ? held[path] : undefined),
     personalValues: held,

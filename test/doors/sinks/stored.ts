@@ -1,7 +1,7 @@
 import { createLogAppender, emptyLogHead, type EntryDraft } from '../../../src/accounting/index.ts';
 import type { StoredEntry } from '../../../src/broker/index.ts';
 import { systemRandom } from '../../../src/kernel/index.ts';
-import type { LineContext } from '../../../src/doors/sinks/index.ts';
+import { exampleEnterpriseNumber, type LineContext } from '../../../src/doors/sinks/index.ts';
 import { newLogSigner, origin, start } from '../../contract/store-fixture.ts';
 
 export { origin, start };
@@ -10,6 +10,7 @@ export const context: LineContext = {
   origin,
   hostname: 'broker1.example.com',
   version: '0.1.0',
+  enterpriseNumber: exampleEnterpriseNumber,
   personal: 'include',
 };
 

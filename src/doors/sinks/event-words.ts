@@ -1,0 +1,36 @@
+/** What each type of entry is called where people read: the MSG of syslog, the name of CEF, the message of OCSF. */
+const titles: Readonly<Record<string, string>> = {
+  'auth.login': 'Login',
+  'auth.fail': 'Attempt that was refused',
+  'auth.logout': 'Logout',
+  'cred.issue': 'Certificate issued',
+  'cred.issue_denied': 'Certificate refused',
+  'cred.void': 'Serials declared void',
+  'cred.revoke': 'Certificate revoked',
+  'session.revoke': 'Sessions ended',
+  'subject.lock': 'Person locked',
+  'subject.unlock': 'Person unlocked',
+  'krl.publish': 'Revocation list published',
+  'ca.create': 'Authority created',
+  'policy.change': 'Policy changed',
+  'directory.change': 'Person of the built-in directory changed',
+  'principal.release': 'Account name released',
+  'log.read': 'Log read',
+  'log.export': 'Log exported',
+  'log.heartbeat': 'Heartbeat',
+  'sink.fail': 'Sink takes nothing',
+  'sink.recover': 'Sink takes entries again',
+  'system.start': 'Broker started',
+  'system.stop': 'Broker stopped',
+};
+
+/** A type that is not known yet is its own name. */
+export function titleOf(type: string): string {
+  return Object.hasOwn(titles, type) ? (titles[type] ?? type) : type;
+}
+
+/** How much an outcome deserves to be looked at; each format has numbers of its own for it. */
+export function gravityOf(outcome: string): 'usual' | 'notable' | 'grave' {
+  if (outcome === 'success') return 'usual';
+  return outcome === 'denied' ? 'notable' : 'grave';
+}

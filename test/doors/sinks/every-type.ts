@@ -1,0 +1,149 @@
+import type { EntryDraft } from '../../../src/accounting/index.ts';
+import { issued, start } from './stored.ts';
+
+const person = { uid: 'corp:5f0c', kind: 'person', auth: 'session', session: 's-1' } as const;
+const broker = { kind: 'broker' } as const;
+const operator = { kind: 'operator' } as const;
+const from = { 'actor.name': 'alice', 'src.ip': '2001:db8::7', 'src.ua': 'sallyport/0.1.0' };
+const corr = { request: 'r-2' };
+const { cred } = issued.fields as { cred: Record<string, string | readonly string[]> };
+
+const draft = (type: EntryDraft['type'], over: Omit<Partial<EntryDraft>, 'type'> = {}): EntryDraft => ({
+  type,
+  outcome: 'success',
+  timeMs: start,
+  actor: broker,
+  ...over,
+});
+const denied = { outcome: 'denied', reasonCode: 'policy.no_profile' } as const;
+
+/** Each type of docs/formats/log.md, with what such an entry says, in every shape that makes a difference. */
+export const everyType: readonly EntryDraft[] = [
+  issued,
+  draft('auth.login', {
+    actor: { ...person, auth: 'corp' },
+    subject: { uid: person.uid },
+    fields: { corr },
+    personal: from,
+  }),
+  draft('auth.fail', {
+    ...denied,
+    actor: { kind: 'unknown' },
+    fields: { corr },
+    personal: { 'src.ip': '192.0.2.9' },
+  }),
+  draft('auth.fail', {
+    ...denied,
+    actor: { kind: 'unknown' },
+    subject: { uid: person.uid },
+    fields: { corr, throttle: { refused_before: 17 } },
+    personal: { 'subject.name': 'alice', 'src.ip': 'fe80::1%eth0' },
+  }),
+  draft('auth.fail', {
+    ...denied,
+    actor: person,
+    subject: { uid: person.uid },
+    fields: { target: { kind: 'route', value: '/v1/admin/revoke' }, corr },
+    personal: from,
+  }),
+  draft('auth.logout', { actor: person, subject: { uid: person.uid }, fields: { corr }, personal: from }),
+  draft('cred.issue_denied', {
+    ...denied,
+    actor: person,
+    subject: { uid: person.uid },
+    fields: {
+      cred: { kind: 'ssh-user', key_fp: 'SHA256:k' },
+      decision: { version: 'a', profile: 'root' },
+      corr,
+    },
+    personal: from,
+  }),
+  draft('cred.void', {
+    outcome: 'failure',
+    reasonCode: 'issuance.abandoned',
+    fields: { cred: { ca_fp: 'SHA256:c', serial_first: '7', serial_last: '9' } },
+  }),
+  draft('cred.revoke', {
+    actor: person,
+    subject: { uid: person.uid },
+    fields: { cred, corr },
+    personal: { ...from, reason: 'left' },
+  }),
+  draft('cred.revoke', {
+    actor: person,
+    fields: { target: { kind: 'serial', value: '7', hits: 1 }, corr },
+    personal: { ...from, reason: 'left' },
+  }),
+  draft('session.revoke', {
+    actor: person,
+    subject: { uid: 'corp:6' },
+    fields: { sessions: { ended: 2 }, corr },
+    personal: from,
+  }),
+  draft('session.revoke', {
+    ...denied,
+    subject: { uid: 'corp:6' },
+    fields: { sessions: { session: 's-9' } },
+  }),
+  draft('subject.lock', {
+    actor: person,
+    subject: { uid: 'corp:6' },
+    fields: { corr },
+    personal: { ...from, reason: 'x' },
+  }),
+  draft('subject.unlock', { actor: person, subject: { uid: 'corp:6' }, fields: { corr }, personal: from }),
+  draft('krl.publish', {
+    fields: {
+      artifact: { version: '9', sha256: 'ab'.repeat(32), size: 53 },
+      list: { ca_fp: 'SHA256:c', serials: 1, key_ids: 0, keys: 0 },
+    },
+  }),
+  draft('ca.create', {
+    actor: operator,
+    fields: {
+      ca: { ssh_user_ca_fp: 'SHA256:c', algorithm: 'ed25519', list_key_fp: 'SHA256:l', log_key: 'k' },
+    },
+  }),
+  draft('policy.change', { actor: operator, fields: { change: { before: 'a', after: 'b' } } }),
+  ...['added', 'removed', 'password', 'groups', 'disabled', 'enabled', 'names'].map((what) =>
+    draft('directory.change', {
+      actor: operator,
+      subject: { uid: 'builtin:1' },
+      fields: {
+        target: { kind: 'directory', value: 'builtin' },
+        change: { what: [what], before: null, after: null },
+      },
+      personal: { 'subject.name': 'alice' },
+    }),
+  ),
+  draft('principal.release', {
+    actor: person,
+    subject: { uid: 'corp:6' },
+    fields: { target: { kind: 'principal', value: 'bob' }, corr },
+    personal: from,
+  }),
+  draft('log.read', { actor: person, fields: { target: { kind: 'log', own: false }, corr }, personal: from }),
+  draft('log.read', {
+    actor: person,
+    fields: { target: { kind: 'certificate', value: '7' }, corr },
+    personal: from,
+  }),
+  draft('log.export', {
+    actor: person,
+    fields: { target: { kind: 'log', from: '0' }, corr },
+    personal: from,
+  }),
+  draft('log.heartbeat'),
+  draft('sink.fail', {
+    outcome: 'failure',
+    reasonCode: 'sinks.unreachable',
+    fields: { target: { kind: 'sink', value: 'siem' } },
+  }),
+  draft('sink.recover', { fields: { target: { kind: 'sink', value: 'siem' } } }),
+  draft('system.start', {
+    fields: {
+      system: { version: '0.1.0', policy: 'a', config: 'b', ca_fp: 'SHA256:c', directories: ['corp (ldap)'] },
+    },
+  }),
+  draft('system.stop'),
+];
