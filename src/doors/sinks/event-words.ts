@@ -17,6 +17,7 @@ const titles: Readonly<Record<string, string>> = {
   'principal.release': 'Account name released',
   'log.read': 'Log read',
   'log.export': 'Log exported',
+  'log.erase': 'Personal values erased',
   'log.heartbeat': 'Heartbeat',
   'sink.fail': 'Sink takes nothing',
   'sink.recover': 'Sink takes entries again',

@@ -35,6 +35,7 @@ const places: Readonly<Record<string, Place>> = {
   'principal.release': at(3004, 4),
   'log.read': at(3004, 2),
   'log.export': at(3004, 2),
+  'log.erase': other(3004, 'Erase'),
   'log.heartbeat': other(6002, 'Heartbeat'),
   'sink.fail': other(6002, 'Sink failed'),
   'sink.recover': other(6002, 'Sink recovered'),

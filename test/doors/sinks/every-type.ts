@@ -133,6 +133,9 @@ export const everyType: readonly EntryDraft[] = [
     fields: { target: { kind: 'log', from: '0' }, corr },
     personal: from,
   }),
+  draft('log.erase', {
+    fields: { erased: { rule: 'names', keep_days: 400, from: '0', to: '9', entries: 3 } },
+  }),
   draft('log.heartbeat'),
   draft('sink.fail', {
     outcome: 'failure',
