@@ -29,10 +29,18 @@ export async function brokersOnPostgres(
   server.sql(database, grants());
   const port = options.via?.port ?? server.port;
   const line = `database: postgres://${broker}@127.0.0.1:${port}/${database}`;
-  const config = readFileSync(first.configFile, 'utf8').replace(/^data: data$/m, line);
+  const config = readFileSync(first.configFile, 'utf8')
+    .replace(/^data: data$/m, line)
+    .replace(/^( *certificates-per-hour:) \d+$/m, '$1 1000000');
   writeFileSync(first.configFile, config);
   const folders = [first];
   for (let nth = 1; nth < count; nth += 1) folders.push(await copyOf(first, config));
+  // As behind one address: each takes proofs that were made for any of them.
+  const origins = folders.map(({ url }) => `  - "${url}"`).join('\n');
+  for (const { configFile } of folders) {
+    const text = readFileSync(configFile, 'utf8');
+    writeFileSync(configFile, text.replace(/^origins:\n(?: {2}- .*\n)+/m, `origins:\n${origins}\n`));
+  }
   return {
     folders,
     database,

@@ -12,7 +12,7 @@ import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
 import { createReads } from './reads.ts';
 import { endLease, renewLease, reserve } from './serial-blocks.ts';
-import { createSharedMemory, forgetOldProofs } from './shared-memory.ts';
+import { beginProofMemory, createSharedMemory, forgetOldProofs } from './shared-memory.ts';
 
 const maxWaiting = 4096;
 const maxPerTransaction = 256;
@@ -43,6 +43,7 @@ export async function createPostgresDatabase(options: PostgresStoreOptions): Pro
   try {
     const { rows } = await connections.ask('SELECT EXISTS (SELECT 1 FROM log_head) AS taken');
     if (rows[0]?.['taken'] === true) throw notEmpty(address);
+    await beginProofMemory(connections.ask);
     await insertHead(connections.ask, appender, emptyHead);
   } catch (error) {
     throw asCoded(error, `The database ${describeAddress(address)} cannot be begun`);

@@ -5,7 +5,7 @@ import { asCoded } from './faults.ts';
 import { Gathered } from './gathered.ts';
 import { big, blob } from './rows.ts';
 
-const dbSecond = 'extract(epoch from clock_timestamp())::bigint';
+const dbSecond = 'floor(extract(epoch from clock_timestamp()))::bigint';
 /** Brokers' clocks may be that far behind the database's. */
 const marginSeconds = 120;
 
@@ -85,12 +85,17 @@ async function recordProofs(ask: Run, asked: readonly Proof[]): Promise<readonly
   }
 }
 
+/** From the next second on: one that was used in this one may be forgotten. */
+export async function beginProofMemory(ask: Run): Promise<void> {
+  await ask(`INSERT INTO proof_memory VALUES (1, ${dbSecond} + 1) ON CONFLICT DO NOTHING`);
+}
+
 /** Since when the memory is whole. */
 async function bornSecond(ask: Run): Promise<number> {
   const sql = 'SELECT born_s FROM proof_memory';
   const known = (await ask(sql)).rows[0];
   if (known !== undefined) return Number(big(known, 'born_s'));
-  await ask(`INSERT INTO proof_memory VALUES (1, ${dbSecond}) ON CONFLICT DO NOTHING`);
+  await beginProofMemory(ask);
   const [row] = (await ask(sql)).rows;
   if (row === undefined) throw new Error('the memory of used proofs went away');
   return Number(big(row, 'born_s'));
