@@ -87,6 +87,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'store.busy': 503,
   'store.conflict': 409,
   'store.unavailable': 503,
+  'store.unresolved': 503,
 };
 
 /** @returns undefined when the fault is the broker's own. */

@@ -77,6 +77,8 @@ const beforeTheDoorOpens = [
   'revocation.other_authority',
   'store.in_use',
   'store.missing',
+  'store.not_empty',
+  'store.pending_migration',
   'store.newer_schema',
 ];
 
