@@ -1,4 +1,4 @@
-import { buildKrl, expiredMarginSeconds, isIntactKrl } from '../revocation/index.ts';
+import { expiredMarginSeconds, signKrl, type ListWorker } from '../revocation/index.ts';
 import { isCodedError, type SshBlob } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
@@ -10,6 +10,8 @@ const mostAttempts = 10;
 export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
   /** Signs each list (SSHSIG). */
   readonly listSigner: Signer;
+  /** Assembles and checks long lists off the event loop. */
+  readonly worker: ListWorker;
 }
 
 /**
@@ -71,9 +73,9 @@ export class KrlPublisher {
 
   /** Serves what is in the database, whoever published it, if it is intact and not older than what is served. */
   async #adopt(): Promise<Publication | undefined> {
-    const { store, issuer } = this.#parts;
+    const { store, issuer, worker } = this.#parts;
     const last = await store.publication('krl');
-    if (last === undefined || !isIntactKrl(last, issuer.caKey.blob)) return undefined;
+    if (last === undefined || !(await worker.isIntact(last, issuer.caKey.blob))) return undefined;
     if (this.#current === undefined || last.version > this.#current.version) this.#current = last;
     return last;
   }
@@ -115,16 +117,17 @@ export class KrlPublisher {
   }
 
   async #publish(): Promise<Publication> {
-    const { store, issuer, listSigner, clock } = this.#parts;
+    const { store, issuer, listSigner, worker, clock } = this.#parts;
     const nowMs = clock.nowMs();
     // The count first: what is committed between here and the collection is in the list, and merely published once more.
     const revocations = await store.revocationCount();
     const serials = await this.#collectSerials(nowMs);
     const keyIds = (await store.revokedKeyIds(forgottenBefore(nowMs))).map(({ keyId }) => keyId);
     const keyFingerprints = (await store.revokedKeys()).map(({ fingerprint }) => fingerprint);
-    const version = ((await store.publication('krl'))?.version ?? 0n) + 1n;
+    const version = ((await store.publicationVersion('krl')) ?? 0n) + 1n;
     const caKey: SshBlob = issuer.caKey.blob;
-    const krl = await buildKrl({ caKey, serials, keyIds, keyFingerprints }, version, nowMs, listSigner);
+    const assembled = await worker.assemble({ caKey, serials, keyIds, keyFingerprints }, version, nowMs);
+    const krl = await signKrl(assembled, listSigner);
     const publication: Publication = { kind: 'krl', version, publishedMs: nowMs, revocations, ...krl };
     await store.commit({
       publication,

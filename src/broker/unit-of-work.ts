@@ -233,7 +233,7 @@ export interface Reads {
   credentials(query: CredentialQuery): Promise<readonly Credential[]>;
   /** Fingerprints of the CAs of which a credential expires at or after the given second. */
   authoritiesInUse(notExpiredBeforeSeconds: bigint): Promise<readonly string[]>;
-  /** What the KRL must hold: serials ascending per CA of revoked credentials whose `validBefore` is at or after the given second. */
+  /** What the KRL must hold: serials, in any order, of revoked credentials of the CA whose `validBefore` is at or after the given second. */
   revokedSerials(caFingerprint: string, notExpiredBeforeSeconds: bigint): Promise<BigUint64Array>;
   revokedKeys(): Promise<readonly RevokedKey[]>;
   revokedKeyIds(notExpiredBeforeSeconds: bigint): Promise<readonly RevokedKeyId[]>;

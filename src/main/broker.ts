@@ -30,6 +30,7 @@ import { createSshUserIssuer, type SshUserIssuer } from '../issuance/index.ts';
 import { pooledRandom, systemClock, systemRandom, type Clock } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import { attributesUsed, type Policy } from '../policy/index.ts';
+import { ListWorker } from '../revocation/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../ssh/index.ts';
 import { addressFilter } from './address-filter.ts';
 import { checkpointFile } from './checkpoint-file.ts';
@@ -78,7 +79,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const logSigner = logSignerOf(keys.log);
   const store = await openStore(placeOf(config), { origin, logSigner });
   const directories: Directory[] = [];
+  const lists = new ListWorker();
   const closeAll = async (): Promise<void> => {
+    await lists.close();
     await Promise.allSettled(directories.map((directory) => directory.close()));
     await store.close();
   };
@@ -91,7 +94,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     for (const directory of config.directories)
       directories.push(createDirectory(directory, { clock, policyAttributes, observe }));
     const delivery = new LogDelivery({ store, sinks, clock, random: systemRandom, tell: tellOf(log) });
-    const parts = { config, keys, store, logSigner, directories, delivery, metrics, clock };
+    const parts = { config, keys, store, logSigner, directories, delivery, lists, metrics, clock };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
     // 4. Nothing is appended to a log that was rolled back.
@@ -142,6 +145,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
 }
 
 interface RoomParts {
+  readonly lists: ListWorker;
   readonly config: Config;
   readonly keys: Readonly<Record<'userCa' | 'lists' | 'log', Signer>>;
   readonly store: Store;
@@ -154,7 +158,7 @@ interface RoomParts {
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
-  const { config, keys, store, logSigner, directories, delivery, metrics, clock, policy } = parts;
+  const { config, keys, store, logSigner, directories, delivery, lists, metrics, clock, policy } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const { shared } = store;
   return {
@@ -172,7 +176,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     serials: new SerialSource(store, issuer.caFingerprint),
     logSigner,
     checkpointKeep: checkpointFile(config.log.checkpoint),
-    krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, clock }),
+    krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, worker: lists, clock }),
     delivery,
     authority: authorityOf(issuer, keys, config.log.origin),
     counters: metrics.counters,

@@ -4,3 +4,4 @@
  * Specification: OpenSSH PROTOCOL.krl, PROTOCOL.sshsig.
  */
 export * from './krl-publication.ts';
+export { ListWorker } from './list-worker.ts';

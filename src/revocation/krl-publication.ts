@@ -16,7 +16,7 @@ export const expiredMarginSeconds = 24n * 3600n;
 /** Everything that is no longer good and not yet forgotten. */
 export interface RevokedSet {
   readonly caKey: SshBlob;
-  /** Ascending, of this CA. */
+  /** Of this CA, in any order, each once. */
   readonly serials: BigUint64Array;
   readonly keyIds: readonly string[];
   /** `SHA256:…` of plain keys. */
@@ -32,6 +32,12 @@ export interface SignedKrl {
   readonly sha256: string;
 }
 
+/** A list that was read back, and what is to be signed of it. */
+export interface AssembledKrl extends Omit<SignedKrl, 'signature'> {
+  /** What SSHSIG signs: a few bytes with the hash of the list. */
+  readonly toBeSigned: Buffer;
+}
+
 /**
  * Builds, reads back and signs the list. An empty set gives a list that revokes nothing, never an empty file: sshd takes
  * zero bytes for "nothing is revoked" and a broken file for "nobody may log in".
@@ -43,6 +49,12 @@ export async function buildKrl(
   nowMs: number,
   signer: Signer,
 ): Promise<SignedKrl> {
+  return signKrl(assembleKrl(set, version, nowMs), signer);
+}
+
+/** All of `buildKrl` but the signature: long work for a long list. @throws CodedError `revocation.bad_list` */
+export function assembleKrl(unsorted: RevokedSet, version: bigint, nowMs: number): AssembledKrl {
+  const set = { ...unsorted, serials: unsorted.serials.toSorted() };
   const hashes = set.keyFingerprints.map((text) => Buffer.from(text.slice('SHA256:'.length), 'base64'));
   const bytes = encodeKrl({
     version,
@@ -53,12 +65,24 @@ export async function buildKrl(
     sha256: hashes,
   });
   readBack(bytes, set, version, hashes);
+  return {
+    bytes,
+    sha256: sha256(bytes).toString('hex'),
+    toBeSigned: encodeSshsigToBeSigned(krlNamespace, bytes),
+  };
+}
+
+/** Puts the signature to a list that was assembled. */
+export async function signKrl(
+  { bytes, sha256: hash, toBeSigned }: AssembledKrl,
+  signer: Signer,
+): Promise<SignedKrl> {
   const listKey = publicKeyFromKeyObject(signer.publicKey);
-  const raw = await signer.sign(encodeSshsigToBeSigned(krlNamespace, bytes));
+  const raw = await signer.sign(toBeSigned);
   return {
     bytes,
     signature: encodeSshsig(listKey, krlNamespace, encodeSignature(signer.algorithm, raw)),
-    sha256: sha256(bytes).toString('hex'),
+    sha256: hash,
   };
 }
 

@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KrlPublisher, type Credential, type Publication, type Store } from '../../src/broker/index.ts';
 import { createSshUserIssuer } from '../../src/issuance/index.ts';
 import { CodedError, systemRandom } from '../../src/kernel/index.ts';
 import { createSigner } from '../../src/keys/index.ts';
-import { expiredMarginSeconds } from '../../src/revocation/index.ts';
+import { expiredMarginSeconds, ListWorker } from '../../src/revocation/index.ts';
 import { parseKrl } from '../../src/ssh/index.ts';
 import { credential, entry, implementations, start, type Place } from '../contract/store-fixture.ts';
 
@@ -29,8 +29,10 @@ describe.each(implementations)('the publisher of lists over $name', ({ newPlace 
       return listKey.sign(message);
     },
   };
+  const worker = new ListWorker();
+  afterAll(() => worker.close());
   const newPublisher = (): KrlPublisher =>
-    new KrlPublisher({ store, issuer, listSigner, clock: { nowMs: () => nowMs } });
+    new KrlPublisher({ store, issuer, listSigner, worker, clock: { nowMs: () => nowMs } });
   beforeEach(async () => {
     place = newPlace();
     store = await place.open();

@@ -1,4 +1,5 @@
 import type { SQLInputValue } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CredentialTarget, Publication, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId } from '../../kernel/index.ts';
@@ -11,6 +12,7 @@ import type { Statements } from './statements.ts';
 const credentialColumns = `c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id`;
 const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
 const entriesPerPage = 256;
+const serialsPerPage = 1000;
 
 /** Brings what is built behind the rows to their end, before a question that needs it. */
 export interface CatchUp {
@@ -96,13 +98,21 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
       return all(sql, ...values, query.limit).map(toCredential);
     },
     async revokedSerials(caFingerprint, notExpiredBeforeSeconds) {
-      const rows = all(
-        `SELECT c.serial FROM credential c JOIN ca ON ca.id = c.ca_id
-         WHERE ca.fingerprint = ? AND c.revoked_ms IS NOT NULL AND c.valid_before >= ? ORDER BY c.serial`,
-        caFingerprint,
-        notExpiredBeforeSeconds,
-      );
-      return BigUint64Array.from(rows, (row) => row['serial'] as bigint);
+      // In the order of the index, which has no expired ones on the way.
+      const sql = `SELECT c.serial, c.valid_before, c.id FROM credential c
+        WHERE c.ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND c.revoked_ms IS NOT NULL
+        AND (c.valid_before, c.id) > (?, ?) ORDER BY c.valid_before, c.id LIMIT ${serialsPerPage}`;
+      const pages: BigUint64Array[] = [];
+      let [validBefore, id] = [notExpiredBeforeSeconds, 0n];
+      // Page by page, and others have their turn in between: a million at once would hold up everybody.
+      for (;;) {
+        const rows = all(sql, caFingerprint, validBefore, id);
+        pages.push(BigUint64Array.from(rows, (row) => row['serial'] as bigint));
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < serialsPerPage) return joined(pages);
+        [validBefore, id] = [last['valid_before'] as bigint, last['id'] as bigint];
+        await nextTurn();
+      }
     },
     async revokedKeys() {
       return all('SELECT * FROM revoked_key ORDER BY fingerprint').map(toRevokedKey);
@@ -175,6 +185,16 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
       );
     },
   };
+}
+
+function joined(pages: readonly BigUint64Array[]): BigUint64Array {
+  const all = new BigUint64Array(pages.reduce((sum, page) => sum + page.length, 0));
+  let at = 0;
+  for (const page of pages) {
+    all.set(page, at);
+    at += page.length;
+  }
+  return all;
 }
 
 const maxInteger = (1n << 63n) - 1n;
