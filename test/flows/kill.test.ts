@@ -4,11 +4,13 @@ import { writeFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyBundle } from '../../src/accounting/verify/index.ts';
-import { formatPublicKey, parseCertificate, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
+import { formatPublicKey, parseCertificate, parseKrl, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, boss, makeBrokerFolder, type BrokerFolder } from '../support/broker.ts';
 import { bundleOf, clientWith, logInTo, serve, type HeldSession } from '../support/serve.ts';
 
-const kills = 50;
+const kills = 200;
+/** In every so many rounds an admin revokes as well. */
+const revokeEvery = 5;
 const workers = 8;
 const seeds = [20_261_123, 20_261_124];
 
@@ -30,9 +32,17 @@ function moments(seed: number): () => number {
   };
 }
 
-/** Starts the broker, loads it and kills it, so many times. @returns every certificate that a client got. */
-async function killUnderLoad(made: BrokerFolder, rounds: number, random: () => number): Promise<string[]> {
+interface Survived {
+  /** Every certificate that a client got. */
+  readonly held: readonly string[];
+  /** Every serial that an admin was told is revoked. */
+  readonly revoked: readonly bigint[];
+}
+
+/** Starts the broker, loads it and kills it, so many times. */
+async function killUnderLoad(made: BrokerFolder, rounds: number, random: () => number): Promise<Survived> {
   const held: string[] = [];
+  const revoked: bigint[] = [];
   const key = formatPublicKey(publicKeyFromKeyObject(generateKeyPairSync('ed25519').publicKey), 'held');
   let session: HeldSession | undefined;
   for (let round = 0; round < rounds; round += 1) {
@@ -57,29 +67,59 @@ async function killUnderLoad(made: BrokerFolder, rounds: number, random: () => n
     // Work until a certain number has been received, then a random fraction of a turn longer: that is the moment.
     await Promise.race([due.promise, Promise.all(working)]);
     expect(held.length).toBeGreaterThanOrEqual(target);
-    const spinUntil = performance.now() + random() * 4;
+    const isRevoking = round % revokeEvery === 0;
+    const revoking = isRevoking ? revokeNewest(made, held, revoked) : undefined;
+    const spinUntil = performance.now() + random() * (isRevoking ? 300 : 4);
     while (performance.now() < spinUntil) await new Promise((resolve) => setImmediate(resolve));
     const gone = once(broker.process, 'exit');
     broker.process.kill('SIGKILL');
     await gone;
     state.dead = true;
-    await Promise.all(working);
+    await Promise.all([...working, revoking]);
     client.close();
+    // A revocation ends the sessions of whoever held the certificate, acknowledged or not.
+    if (isRevoking) session = undefined;
   }
-  return held;
+  return { held, revoked };
+}
+
+/** Whatever becomes of it, only what was acknowledged counts. */
+async function revokeNewest(made: BrokerFolder, held: readonly string[], revoked: bigint[]): Promise<void> {
+  const { serial } = parseCertificate(held.at(-1) ?? '');
+  try {
+    const admin = clientWith(made, await logInTo(made, boss));
+    const target = { kind: 'serial', value: String(serial) } as const;
+    await admin.revoke({ target, reason: 'lost', lock: false, apply: true }).finally(() => admin.close());
+    revoked.push(serial);
+  } catch {
+    // The broker died on the way.
+  }
 }
 
 describe('kill -9 of the broker under load', () => {
-  it(`leaves no certificate without its entry, at ${kills} moments`, async () => {
+  it(`leaves no certificate without its entry and loses no revocation, at ${kills} moments`, async () => {
     const all = await Promise.all(
       lanes.map((made, lane) => killUnderLoad(made, kills / lanes.length, moments(seeds[lane] ?? 0))),
     );
-    expect(all.flat().length).toBeGreaterThan(kills);
+    expect(all.flatMap(({ held }) => held).length).toBeGreaterThan(kills);
+    expect(all.flatMap(({ revoked }) => revoked).length).toBeGreaterThan(kills / revokeEvery / 10);
 
     for (const [lane, made] of lanes.entries()) {
-      const held = (all[lane] ?? []).map(parseCertificate);
+      const { held: texts = [], revoked = [] } = all[lane] ?? {};
+      const held = texts.map(parseCertificate);
       const broker = await serve(made.configFile);
-      const bytes = await bundleOf(made, await logInTo(made, boss));
+      const admin = await logInTo(made, boss);
+      const bytes = await bundleOf(made, admin);
+      const client = clientWith(made, admin);
+      const krl = parseKrl(await client.krl());
+      client.close();
+      const isListed = (serial: bigint): boolean =>
+        held.some(
+          ({ key, caKey, keyId, ...one }) =>
+            one.serial === serial &&
+            krl.isRevoked({ key: key.blob, caKey: caKey.blob, serial, keyId }).revoked,
+        );
+      expect(revoked.filter((serial) => !isListed(serial))).toEqual([]);
       expect(await broker.stop()).toBe(0);
 
       const bundle = join(made.folder, 'log.bundle');
@@ -98,5 +138,5 @@ describe('kill -9 of the broker under load', () => {
       expect(held.filter(({ serial, keyId }) => !logged.has(`${serial} ${keyId}`))).toEqual([]);
       expect(new Set(held.map(({ serial }) => serial)).size).toBe(held.length);
     }
-  }, 600_000);
+  }, 1_200_000);
 });
