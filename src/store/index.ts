@@ -11,3 +11,4 @@ export {
   openPostgresStore,
   type PostgresStoreOptions,
 } from './postgres/postgres-store.ts';
+export { copyToPostgres, type CopyOptions } from './copy-to-postgres.ts';

@@ -24,6 +24,8 @@ export interface PostgresServer {
   readonly port: number;
   /** Runs SQL as the superuser. @throws Error with the server's words */
   sql(database: string, text: string): string;
+  /** The same, while others go on. */
+  run(database: string, text: string): Promise<void>;
   /** Kills every process of it with SIGKILL, at once. */
   kill(): Promise<void>;
   /** After `kill` or `stop`, with the same data and port. Resolves when it answers. */
@@ -46,7 +48,8 @@ export function hasPostgres(): boolean {
   return findPeer('postgres') !== undefined || process.env['CI'] !== undefined;
 }
 
-const asPostgres = (): readonly string[] =>
+/** What starts a program as the user of PostgreSQL, which runs nothing as root. */
+export const asPostgres = (): readonly string[] =>
   process.getuid?.() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'] : [];
 
 /** PostgreSQL refuses to run as root. */
@@ -121,6 +124,13 @@ function serverIn(folder: string, port: number): PostgresServer {
   return {
     port,
     sql: (database, text) => psql(port, database, text),
+    async run(database, text) {
+      const child = spawn('psql', psqlArguments(port, database, text), {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const [code] = (await once(child, 'exit')) as [number];
+      if (code !== 0) throw new Error(`psql ended with ${code}`);
+    },
     async kill() {
       const pid = postmaster();
       const all = [pid, ...childrenOf(pid)];
@@ -168,26 +178,15 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function psql(port: number, database: string, text: string, user = 'postgres'): string {
-  const args = [
-    '-h',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-U',
-    user,
-    '-d',
-    database,
-    '-X',
-    '-q',
-    '-t',
-    '-A',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-c',
-    text,
-  ];
-  const { status, stdout, stderr, error } = spawnSync('psql', args, { encoding: 'utf8' });
+const psqlArguments = (port: number, database: string, text: string): string[] =>
+  `-h 127.0.0.1 -p ${port} -U postgres -d ${database} -X -q -t -A -v ON_ERROR_STOP=1 -c`
+    .split(' ')
+    .concat(text);
+
+function psql(port: number, database: string, text: string): string {
+  const { status, stdout, stderr, error } = spawnSync('psql', psqlArguments(port, database, text), {
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr || (error?.message ?? 'psql failed'));
   return stdout.trim();
 }

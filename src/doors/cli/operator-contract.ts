@@ -61,6 +61,20 @@ export interface EraseOptions {
   readonly yes: boolean;
 }
 
+export interface MigrateOptions {
+  readonly configFile: string;
+  /** Rehearse: do everything and take it back. */
+  readonly dryRun: boolean;
+  /** Another role than that of the broker: the one that owns the tables. */
+  readonly database?: DatabaseArgument;
+}
+
+export interface CopyOptions {
+  /** Names the SQLite database as `data`. */
+  readonly configFile: string;
+  readonly to: DatabaseArgument;
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -82,4 +96,11 @@ export interface OperatorCommands {
    * stopped. @throws CodedError `store.in_use`, `revocation.unknown_target`, `main.person_has_access`
    */
   erasePerson(options: EraseOptions, io: OperatorIo): Promise<Outcome>;
+  /** Brings the schema of a PostgreSQL database to this version. @throws CodedError `store.newer_schema`, `main.not_postgres` */
+  migrateStore(options: MigrateOptions): Promise<Outcome>;
+  /**
+   * Copies the SQLite database of a stopped broker into an empty PostgreSQL database, with the same root of the log.
+   * @throws CodedError `store.in_use`, `store.not_empty`
+   */
+  copyStore(options: CopyOptions, io: OperatorIo): Promise<Outcome>;
 }

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { PeopleFlags } from './commands/people.ts';
+import { databaseArgument } from './database-argument.ts';
 import { caTypes, type PeopleAction } from './operator-contract.ts';
 import type { JsonFlag, Table } from './table.ts';
 import { several } from './table.ts';
@@ -77,6 +78,70 @@ export function addOperatorCommands(program: Command, table: Table): void {
       }),
     );
   addPeopleCommands(program, table);
+  addStoreCommands(program, table);
+}
+
+interface StoreFlags {
+  readonly config: string;
+  readonly dryRun?: boolean;
+  readonly database?: string;
+  readonly to?: string;
+  readonly databaseCa?: string;
+}
+
+function addStoreCommands(program: Command, table: Table): void {
+  const { terminal, run, loadOperator } = table;
+  const store = program.command('store').description('the PostgreSQL database of brokers');
+  const ca = [
+    '--database-ca <FILE>',
+    'PEM certificate of the authority that vouches for the server',
+  ] as const;
+  const config = '--config /srv/sallyport/sallyport.yaml';
+  const owner = 'postgres://owner@db.example.com/sallyport';
+  table
+    .add(
+      store,
+      'migrate',
+      'bring the schema to this version',
+      `sallyport store migrate ${config} --database ${owner} --dry-run`,
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker')
+    .option('--dry-run', 'do everything, say what it was, and take it back')
+    .option('--database <URL>', 'the same database under the role that owns its tables')
+    .option(...ca)
+    .action((flags: StoreFlags & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const database = databaseArgument(flags.database, flags.databaseCa);
+        const options = {
+          configFile: flags.config,
+          dryRun: flags.dryRun === true,
+          ...(database && { database }),
+        };
+        const operator = await loadOperator();
+        return withOperatorIo(terminal, 'Working on the schema', () => operator.migrateStore(options));
+      }),
+    );
+  table
+    .add(
+      store,
+      'copy',
+      'copy the SQLite database of a stopped broker to PostgreSQL',
+      `sallyport store copy ${config} --to ${owner}`,
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker, with its `data`')
+    .requiredOption('--to <URL>', 'an empty database, under the role that will own its tables')
+    .option(...ca)
+    .action((flags: StoreFlags & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const to = databaseArgument(flags.to, flags.databaseCa) ?? { url: '' };
+        const operator = await loadOperator();
+        return withOperatorIo(terminal, 'Copying', (io) =>
+          operator.copyStore({ configFile: flags.config, to }, io),
+        );
+      }),
+    );
 }
 
 function addPeopleCommands(program: Command, table: Table): void {

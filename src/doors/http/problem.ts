@@ -100,6 +100,8 @@ export function statusOf(error: unknown): number | undefined {
 /** Faults of what stands behind the broker: which disk or which server, and what it said, goes to the log alone. */
 const behindTheBroker: Readonly<Record<string, string>> = {
   'store.unavailable': 'The broker cannot read or record anything at the moment. Nothing was released.',
+  'store.unresolved':
+    'The broker lost its database while it recorded this. Nothing was released; whether it was recorded shows when the database is back.',
   'identity.directory_unavailable':
     'The directory does not answer at the moment. Nobody was refused or revoked.',
   'identity.bad_directory_entry': 'The directory’s entry for you cannot be used.',

@@ -22,7 +22,7 @@ const renewEveryMs = 5000;
 /** A connection that fails sooner than this was dead before: worth another one. */
 const quickMs = 2000;
 /** How long a lost COMMIT is looked for. */
-const lookForMs = 20_000;
+const lookForMs = 10_000;
 const lookEveryMs = 200;
 
 export interface PostgresStoreOptions {

@@ -141,6 +141,8 @@ describe('progress of the operator’s commands', () => {
       people: none,
       erasePerson: none,
       serve: none,
+      migrateStore: none,
+      copyStore: none,
       [method]: slow,
     };
     const running = runCli(line.split(' '), { env: {}, operator, columns: 80, stdin: 'long enough' });

@@ -21,6 +21,9 @@ const contract: readonly string[] = [
   'init DIR --yes --dns a --dns b --admin anna --password-stdin',
   'config check FILE',
   'serve --config FILE',
+  'init DIR --database postgres://owner@db/sallyport --database-ca FILE',
+  'store migrate --config FILE --dry-run --database postgres://owner@db/sallyport --database-ca FILE',
+  'store copy --config FILE --to postgres://owner@db/sallyport --database-ca FILE',
   'people add --config FILE alice --group g --group h --password-stdin',
   'people passwd --config FILE alice --group g --password-stdin --yes',
   'people groups --config FILE alice --group g',
@@ -214,6 +217,8 @@ describe('the operator’s commands', () => {
     serve: (options) => Promise.resolve(void calls.push(['serve', options])),
     people: (action, options) => Promise.resolve((calls.push([action, options]), outcome)),
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
+    migrateStore: (options) => Promise.resolve((calls.push(['migrate', options]), outcome)),
+    copyStore: (options) => Promise.resolve((calls.push(['copy', options]), outcome)),
   };
 
   test.each([
@@ -236,7 +241,32 @@ describe('the operator’s commands', () => {
         },
       ],
     ],
+    [
+      'init D --yes --database postgres://o@h/d --database-ca C',
+      '',
+      [
+        'init',
+        {
+          folder: 'D',
+          caType: 'ed25519',
+          dnsNames: [],
+          admin: undefined,
+          database: { url: 'postgres://o@h/d', caFile: 'C' },
+        },
+      ],
+    ],
     ['serve --config F', '', ['serve', { configFile: 'F' }]],
+    ['store migrate --config F --dry-run', '', ['migrate', { configFile: 'F', dryRun: true }]],
+    [
+      'store migrate --config F --database postgres://o@h/d',
+      '',
+      ['migrate', { configFile: 'F', dryRun: false, database: { url: 'postgres://o@h/d' } }],
+    ],
+    [
+      'store copy --config F --to postgres://o@h/d --database-ca C',
+      '',
+      ['copy', { configFile: 'F', to: { url: 'postgres://o@h/d', caFile: 'C' } }],
+    ],
     [
       'people add --config F bob --group g --group h --password-stdin',
       'pw',

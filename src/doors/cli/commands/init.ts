@@ -1,5 +1,6 @@
 import type { Result } from '../command.ts';
-import type { CaType, InitOptions } from '../operator-contract.ts';
+import { databaseArgument } from '../database-argument.ts';
+import type { CaType } from '../operator-contract.ts';
 import { withOperatorIo } from '../operator-io.ts';
 import { askText, canAsk, readNewPassword } from '../prompts.ts';
 import { usage } from '../report.ts';
@@ -23,8 +24,6 @@ export async function init(
   flags: InitFlags,
   terminal: Terminal,
 ): Promise<Result> {
-  if (flags.databaseCa !== undefined && flags.database === undefined)
-    throw usage('--database-ca needs --database URL.', 'Name the database whose authority it is.');
   if (flags.passwordStdin === true && flags.admin === undefined)
     throw usage('--password-stdin needs --admin NAME.', 'Name the admin whose password it is.');
   const asks = flags.admin === undefined && flags.yes !== true && canAsk(terminal);
@@ -32,14 +31,13 @@ export async function init(
   const admin =
     name === undefined ? undefined : { name, password: await readNewPassword(terminal, name, flags) };
   const database = databaseArgument(flags.database, flags.databaseCa);
-  const options = { folder, caType: flags.caType, dnsNames: flags.dns ?? [], admin, ...database };
+  const options = {
+    folder,
+    caType: flags.caType,
+    dnsNames: flags.dns ?? [],
+    admin,
+    ...(database && { database }),
+  };
   const operator = await loadOperator();
   return withOperatorIo(terminal, 'Setting up the broker', (io) => operator.init(options, io));
-}
-
-function databaseArgument(
-  url: string | undefined,
-  caFile: string | undefined,
-): Pick<InitOptions, 'database'> {
-  return url === undefined ? {} : { database: { url, ...(caFile === undefined ? {} : { caFile }) } };
 }

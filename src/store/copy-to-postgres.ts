@@ -1,0 +1,222 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { LogAppender, LogHead } from '../accounting/index.ts';
+import { CodedError } from '../kernel/index.ts';
+import type { PostgresAddress } from './postgres/address.ts';
+import { Connections, type Run } from './postgres/connections.ts';
+import { asCoded, damaged } from './postgres/faults.ts';
+import { checkStored, sendTileHashes } from './postgres/log-rows.ts';
+import { migratePostgres } from './postgres/migrate.ts';
+import { notEmpty } from './postgres/postgres-store.ts';
+import { beginProofMemory } from './postgres/shared-memory.ts';
+import { openDatabases } from './sqlite/database.ts';
+import { blob, type Row } from './sqlite/rows.ts';
+
+const rowsPerPage = 2000;
+
+/** The tables as they are in both, with the types of their columns there. Searches and other indexes are filled in anew. */
+const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  person: {
+    person_id: 'text',
+    directory: 'text',
+    login: 'text',
+    first_seen_ms: 'bigint',
+    epoch: 'int',
+    expelled_ms: 'bigint',
+    locked_ms: 'bigint',
+    lock_reason: 'text',
+  },
+  principal: { name: 'text', person_id: 'text', since_ms: 'bigint' },
+  session: {
+    token_hash: 'bytea',
+    id: 'text',
+    person_id: 'text',
+    login: 'text',
+    directory: 'text',
+    key_thumbprint: 'text',
+    created_ms: 'bigint',
+    expires_ms: 'bigint',
+  },
+  throttle: { key: 'text', state: 'text', forget_ms: 'bigint' },
+  ca: { id: 'int', fingerprint: 'text', next_serial: 'bigint' },
+  // Of a broker that is gone: the first one to start declares void what was never released.
+  serial_block: { ca_id: 'int', first: 'bigint', last: 'bigint', owner: 'text' },
+  revoked_key: { fingerprint: 'text', revoked_ms: 'bigint', reason: 'text' },
+  revoked_key_id: { ca_fp: 'text', key_id: 'text', valid_before: 'bigint' },
+  publication: {
+    kind: 'text',
+    version: 'bigint',
+    published_ms: 'bigint',
+    bytes: 'bytea',
+    signature: 'text',
+    sha256: 'text',
+    revocations: 'bigint',
+  },
+  sink_position: { sink: 'text', next_idx: 'bigint' },
+  log_opening: { idx: 'bigint', openings: 'text' },
+  credential: {
+    ca_id: 'int',
+    serial: 'bigint',
+    key_id: 'text',
+    person_id: 'text',
+    login: 'text',
+    profile: 'text',
+    key_type: 'text',
+    key_fp: 'text',
+    principals: 'text',
+    valid_after: 'bigint',
+    valid_before: 'bigint',
+    issued_ms: 'bigint',
+    revoked_ms: 'bigint',
+    revoked_reason: 'text',
+  },
+};
+/** What stands for a column that SQLite keeps in another form. */
+const derived: Readonly<Record<string, string>> = { 'serial_block.owner': "'copied'" };
+
+export interface CopyOptions {
+  /** Of the SQLite database. */
+  readonly folder: string;
+  /** Of the role that will own the tables. */
+  readonly address: PostgresAddress;
+  readonly appender: LogAppender;
+  readonly emptyHead: LogHead;
+}
+
+/**
+ * Copies everything into an empty PostgreSQL database, in one transaction; the tree is grown anew from the leaves. No broker can run on
+ * the folder meanwhile, and nothing in it is changed.
+ * @returns the head of the log, the same there and here. @throws CodedError `store.in_use`, `store.not_empty`, `store.foreign_log`,
+ * `store.damaged` when the root is not the one that was signed, and as `openDatabases`, `migratePostgres`
+ */
+export async function copyToPostgres(options: CopyOptions): Promise<Pick<LogHead, 'size' | 'root'>> {
+  const from = openDatabases(options.folder, 'open');
+  try {
+    await migratePostgres(options.address, true);
+    const connections = new Connections(options.address, 'unbounded');
+    try {
+      return await copyWithin(connections, from.reader, options);
+    } catch (error) {
+      throw asCoded(error, 'The database cannot be copied');
+    } finally {
+      await connections.close();
+    }
+  } finally {
+    from.close();
+  }
+}
+
+async function copyWithin(
+  connections: Connections,
+  from: DatabaseSync,
+  { address, appender, emptyHead }: CopyOptions,
+): Promise<LogHead> {
+  const session = await connections.begin();
+  const { run } = session;
+  let isOver = false;
+  try {
+    await run('BEGIN');
+    // Whoever else would begin a log here waits, and then finds one.
+    await run('LOCK TABLE log_head IN ACCESS EXCLUSIVE MODE');
+    const { rows } = await run(
+      'SELECT EXISTS (SELECT 1 FROM log_head) OR EXISTS (SELECT 1 FROM ca) AS taken',
+    );
+    if (rows[0]?.['taken'] === true) throw notEmpty(address);
+    const head = await copyLog(run, from, { appender, emptyHead });
+    for (const [table, columns] of Object.entries(tables)) await copyTable(run, from, table, columns);
+    await run(
+      "SELECT setval(pg_get_serial_sequence('ca', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM ca), false)",
+    );
+    const acts = from.prepare('SELECT acts FROM revocation_count').get()?.['acts'];
+    await run('UPDATE revocation_count SET acts = $1', [acts]);
+    await beginProofMemory(run);
+    await run('COMMIT');
+    isOver = true;
+    return head;
+  } finally {
+    session.release(isOver);
+  }
+}
+
+async function copyLog(
+  run: Run,
+  from: DatabaseSync,
+  { appender, emptyHead }: Pick<CopyOptions, 'appender' | 'emptyHead'>,
+): Promise<LogHead> {
+  const row = from.prepare('SELECT * FROM log_head WHERE id = 1').get();
+  if (row === undefined) throw damaged('it has no head');
+  if (row['origin'] !== emptyHead.origin) {
+    throw new CodedError(
+      'store.foreign_log',
+      `This database holds the log “${String(row['origin'])}”, not “${emptyHead.origin}”.`,
+      { next: 'Check the data folder and the log origin in the configuration.' },
+    );
+  }
+  let grown = appender.grow(emptyHead, []);
+  for (const page of pages(from, 'SELECT idx, leaf_hash, entry FROM log_entry ORDER BY idx')) {
+    const leaves = page.map((leaf) => blob(leaf, 'leaf_hash'));
+    grown = appender.grow(grown.head, leaves);
+    await Promise.all([
+      run('INSERT INTO log_entry SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])', [
+        page.map((leaf) => leaf['idx']),
+        leaves,
+        page.map((leaf) => blob(leaf, 'entry')),
+      ]),
+      ...sendTileHashes(run, grown.tileHashes),
+    ]);
+  }
+  const { head } = grown;
+  if (!head.root.equals(blob(row, 'root'))) throw damaged('its entries do not give the root that was signed');
+  const checkpoint = row['checkpoint'] as string;
+  checkStored(appender, { head, checkpoint });
+  await run('INSERT INTO log_head VALUES (1, $1, $2, $3, $4, $5)', [
+    head.origin,
+    head.size,
+    head.root,
+    Buffer.concat(head.frontier),
+    checkpoint,
+  ]);
+  return head;
+}
+
+async function copyTable(
+  run: Run,
+  from: DatabaseSync,
+  table: string,
+  columns: Readonly<Record<string, string>>,
+): Promise<void> {
+  const names = Object.keys(columns);
+  const selected = names.map((name) => `${derived[`${table}.${name}`] ?? name} AS ${name}`);
+  const arrays = Object.values(columns).map((type, at) => `$${at + 1}::${type}[]`);
+  const given = `unnest(${arrays.join(', ')}) AS given (${names.join(', ')})`;
+  const into =
+    table === 'credential'
+      ? `INSERT INTO credential (${names.join(', ')}, folded_principals)
+         SELECT ${names.map((name) => (name === 'principals' ? listed('x') : name)).join(', ')}, ${listed('lower(x)')} FROM ${given}`
+      : `INSERT INTO ${table} (${names.join(', ')}) OVERRIDING SYSTEM VALUE SELECT * FROM ${given}`;
+  for (const page of pages(from, `SELECT ${selected.join(', ')} FROM ${table}`)) {
+    const value = (row: Row, name: string): unknown =>
+      row[name] instanceof Uint8Array ? blob(row, name) : row[name];
+    await run(
+      into,
+      names.map((name) => page.map((row) => value(row, name))),
+    );
+  }
+}
+
+/** A JSON list of texts as an array. */
+function listed(each: string): string {
+  return `ARRAY(SELECT ${each} FROM jsonb_array_elements_text(principals::jsonb) WITH ORDINALITY AS one (x, nth) ORDER BY nth)`;
+}
+
+function* pages(from: DatabaseSync, sql: string): Iterable<readonly Row[]> {
+  const statement = from.prepare(sql);
+  statement.setReadBigInts(true);
+  let page: Row[] = [];
+  for (const row of statement.iterate()) {
+    page.push(row);
+    if (page.length < rowsPerPage) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
+}
