@@ -60,6 +60,8 @@ function installPeers() {
     pgbouncer: '/usr/sbin/pgbouncer',
     git: '/usr/bin/git',
     rsync: '/usr/bin/rsync',
+    rsyslog: '/usr/sbin/rsyslogd',
+    'rsyslog-openssl': '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so',
   };
   const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? process.arch;
   const missing = Object.entries(wanted)

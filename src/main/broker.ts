@@ -72,7 +72,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   let policy = loadPolicy(config);
   const keys = await openKeys(config, options.passphrase);
   let tls = loadTls(config);
-  const sinks = createSinks(config, version);
+  const sinks = createSinks(config, { version, clock });
 
   // 2. The database, and in it the log of this very key.
   const { origin } = config.log;

@@ -1,26 +1,146 @@
 import { hostname } from 'node:os';
+import { X509Certificate } from 'node:crypto';
 import { dirname } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import type { ConfiguredSink, Sink } from '../broker/index.ts';
-import { createFileSink, createLine, exampleEnterpriseNumber } from '../doors/sinks/index.ts';
-import { checkTrustedFolder } from '../keys/index.ts';
+import {
+  createFileSink,
+  createLine,
+  createSyslogMessage,
+  createSyslogSink,
+  createWebhookSink,
+  exampleEnterpriseNumber,
+  type ClientTls,
+  type LineContext,
+} from '../doors/sinks/index.ts';
+import { CodedError, type Clock } from '../kernel/index.ts';
+import { checkTrustedFolder, readPrivateFile } from '../keys/index.ts';
 import type { Config } from './config.ts';
 import type { SinkConfig } from './config-sinks.ts';
+import { readConfigured } from './read-configured.ts';
 
-/**
- * Makes the configured sinks; nothing is opened or connected yet.
- * @throws CodedError `keys.loose_permissions`, `keys.unreadable` for a folder in which others could put a file
- */
-export function createSinks(config: Config, version: string): readonly ConfiguredSink[] {
-  return config.sinks.map((sink) => ({
-    sink: createSink(sink, { origin: config.log.origin, version }),
-    from: sink.from,
-  }));
+/** A shorter secret could be guessed from one request. */
+const minSecretBytes = 16;
+
+interface About {
+  readonly origin: string;
+  readonly version: string;
+  readonly clock: Clock;
 }
 
-function createSink(config: SinkConfig, about: { readonly origin: string; readonly version: string }): Sink {
+/**
+ * Makes the configured sinks; nothing is opened or connected yet, but every file that they name has been read.
+ * @throws CodedError `main.bad_tls`, `main.bad_secret`, as `readConfigured`; `keys.…` for keys, secrets and folders that others can
+ * read or change
+ */
+export function createSinks(
+  config: Config,
+  about: { readonly version: string; readonly clock: Clock },
+): readonly ConfiguredSink[] {
+  const { origin } = config.log;
+  return config.sinks.map((sink) => ({ sink: createSink(sink, { ...about, origin }), from: sink.from }));
+}
+
+function createSink(config: SinkConfig, { origin, version, clock }: About): Sink {
   const { name, format, personal } = config;
-  const context = { ...about, personal, hostname: hostname(), enterpriseNumber: exampleEnterpriseNumber };
-  const line = createLine(format, context);
-  checkTrustedFolder(dirname(config.path));
-  return createFileSink({ name, format, path: config.path, line });
+  const enterpriseNumber = config.kind === 'webhook' ? exampleEnterpriseNumber : config['enterprise-number'];
+  const context: LineContext = { origin, version, personal, hostname: hostname(), enterpriseNumber };
+  switch (config.kind) {
+    case 'file': {
+      checkTrustedFolder(dirname(config.path));
+      return createFileSink({ name, format, path: config.path, line: createLine(format, context) });
+    }
+    case 'syslog': {
+      const tls = (): ClientTls => readClientTls(config);
+      tls();
+      const colon = config.server.lastIndexOf(':');
+      const serverName = config['server-name'];
+      return createSyslogSink({
+        name,
+        format,
+        host: config.server.slice(0, colon).replace(/^\[|\]$/g, ''),
+        port: Number(config.server.slice(colon + 1)),
+        ...(serverName === undefined ? {} : { serverName }),
+        tls,
+        message: createSyslogMessage(format, context),
+        clock,
+      });
+    }
+    case 'webhook': {
+      const { 'ca-file': caFile, 'authorization-file': authorizationFile, body } = config;
+      const secret = (): Buffer => readSecret(config['secret-file']);
+      const authorization = authorizationFile && ((): string => readAuthorization(authorizationFile));
+      for (const read of [secret, authorization]) if (typeof read === 'function') read();
+      return createWebhookSink({
+        name,
+        format,
+        body,
+        origin,
+        version,
+        clock,
+        secret,
+        url: new URL(config.url),
+        contentType: contentTypeOf(config),
+        ...(caFile === undefined ? {} : { ca: readCa(caFile, name) }),
+        ...(typeof authorization === 'function' ? { authorization } : {}),
+        line: createLine(format, context),
+      });
+    }
+  }
+}
+
+function contentTypeOf({ format, body }: SinkConfig & { kind: 'webhook' }): string {
+  if (format === 'cef') return 'text/plain; charset=utf-8';
+  return body === 'array' ? 'application/json' : 'application/x-ndjson';
+}
+
+function readClientTls({ name, 'ca-file': caFile, ...config }: SinkConfig & { kind: 'syslog' }): ClientTls {
+  const field = '`certificate` of the sink';
+  const tls = {
+    ca: readCa(caFile, name),
+    certificate: readConfigured(config.certificate, 'The client certificate', field).toString('utf8'),
+    key: readPrivateFile(config.key, 'The client key').toString('utf8'),
+  };
+  refuseBadTls(name, () => createSecureContext({ cert: tls.certificate, key: tls.key }));
+  return tls;
+}
+
+function readCa(file: string, sink: string): string {
+  const ca = readConfigured(file, 'The CA file', '`ca-file` of the sink').toString('utf8');
+  // A secure context would pass over what is no certificate, and then trust nobody.
+  refuseBadTls(sink, () => new X509Certificate(ca));
+  return ca;
+}
+
+function refuseBadTls(sink: string, parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    throw new CodedError('main.bad_tls', `The TLS files of the sink ${sink} cannot be used.`, {
+      next: 'Check `ca-file`, `certificate` and `key` of the sink: all PEM, and the key the one that the certificate was made for.',
+      cause: error,
+    });
+  }
+}
+
+function readSecret(file: string): Buffer {
+  const secret = Buffer.from(
+    readPrivateFile(file, 'The secret')
+      .toString('utf8')
+      .replace(/\r?\n$/, ''),
+  );
+  if (secret.length >= minSecretBytes) return secret;
+  throw new CodedError('main.bad_secret', `The secret in ${file} has fewer than ${minSecretBytes} bytes.`, {
+    next: 'Make one with: openssl rand -hex 32',
+  });
+}
+
+function readAuthorization(file: string): string {
+  const value = readPrivateFile(file, 'The authorization')
+    .toString('latin1')
+    .replace(/\r?\n$/, '');
+  if (/^[!-~]+(?: [!-~]+)*$/.test(value)) return value;
+  throw new CodedError('main.bad_secret', `The value in ${file} cannot stand in an Authorization header.`, {
+    next: 'Write the scheme and the token in one line, e.g. `Bearer …`.',
+  });
 }

@@ -20,6 +20,7 @@ const debianPackage = {
   initdb: 'postgresql',
   psql: 'postgresql-client',
   pgbouncer: 'pgbouncer',
+  rsyslogd: 'rsyslog rsyslog-openssl',
 } as const;
 export type Peer = keyof typeof debianPackage;
 

@@ -8,3 +8,5 @@ export { createLine, createSyslogMessage, type FormatName } from './format.ts';
 export { ocsfVersion } from './ocsf.ts';
 export type { LineContext } from './opened-entry.ts';
 export { exampleEnterpriseNumber } from './rfc5424.ts';
+export { createSyslogSink, type ClientTls, type SyslogSinkOptions } from './syslog-tls.ts';
+export { createWebhookSink, type WebhookSinkOptions } from './webhook.ts';

@@ -22,7 +22,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     loadDatabaseFile(place.folder);
     checkTrustedFolder(place.folder);
   }
-  createSinks(config, '');
+  createSinks(config, { version: '', clock: systemClock });
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
     if (directory.kind === 'built-in') await listPeople(directory.file);
