@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, renameSync, watch } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/kernel/index.ts';
-import { ask } from '../doors/http/support.ts';
+import { parseKrl, parsePublicKey } from '../../src/ssh/index.ts';
+import { ask, newPublicKey } from '../doors/http/support.ts';
 import {
   alice,
   auditor,
@@ -172,6 +175,46 @@ describe('sinks of which one takes nothing', () => {
       expect(JSON.stringify(await client.sinks())).not.toContain(broker.folder);
     } finally {
       await broker.stop();
+    }
+  });
+});
+
+describe('a sink that takes connections and never answers', () => {
+  const files = { 'secrets/hook.secret': 'canary-hook-secret-8Rt5Wq1' };
+  const directories = (port: number): string => `sinks:
+  - {name: hook, kind: webhook, format: json, url: "https://127.0.0.1:${port}/", secret-file: secrets/hook.secret}
+`;
+
+  it('holds up no certificate and no revocation', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const asked = once(silent, 'connection');
+    const broker = await startTestBroker({ people: [boss, alice], directories: directories(port), files });
+    try {
+      // It hangs now, with entries waiting for it.
+      const [socket] = (await asked) as [Socket];
+      const user = await broker.loggedIn(alice);
+      const key = newPublicKey();
+      const { serial } = await user.sign(key, {});
+      const admin = await broker.loggedIn(boss);
+      const { applied, krl } = await admin.revoke({
+        target: { kind: 'person', value: 'alice' },
+        reason: 'left',
+        lock: true,
+        apply: true,
+      });
+      expect([applied, krl === undefined]).toEqual([true, false]);
+      const caKey = parsePublicKey((await admin.authority()).sshUserCa.publicKey).blob;
+      const list = parseKrl(await admin.krl());
+      expect(list.isRevoked({ key: parsePublicKey(key).blob, caKey, serial })).toMatchObject({
+        revoked: true,
+      });
+      expect(await admin.sinks()).toMatchObject([{ name: 'hook', next: '0' }]);
+      expect(socket.destroyed).toBe(false);
+    } finally {
+      await broker.stop();
+      silent.close();
     }
   });
 });
