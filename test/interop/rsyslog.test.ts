@@ -34,8 +34,9 @@ describeWithPeers(['rsyslogd', 'openssl'], 'a real rsyslog over mutual TLS', () 
   const sinkOf = (
     format: FormatName,
     over: { readonly ca?: string; readonly client?: Holder } = {},
+    receiver = rsyslog,
   ): Sink => {
-    const { tls, port } = rsyslog;
+    const { tls, port } = receiver;
     const { ca = tls.caFile, client = 'client' } = over;
     return createSyslogSink({
       name: 'siem',
@@ -101,6 +102,24 @@ describeWithPeers(['rsyslogd', 'openssl'], 'a real rsyslog over mutual TLS', () 
     await expect.poll(async () => (await running.states())[0]?.failure?.code ?? '', patience).toMatch(code);
     expect(await running.states()).toMatchObject([{ state: 'down', next: 0n, lag: 5n }]);
     expect(received()).toEqual([]);
+  });
+
+  it.each([
+    ['broker.example.com', 0n],
+    ['somebody-else.example.com', 5n],
+  ])('that permits only %s leaves %d of 5 entries behind', async (permitted, left) => {
+    const strict = await startRsyslog(permitted);
+    try {
+      await store.commit({ entries: entries(5) });
+      const running = deliver(sinkOf('rfc5424', {}, strict));
+      await expect.poll(async () => (await running.states())[0]?.state, patience).toMatch(/^(?:up|down)$/);
+      expect((await running.states())[0]?.lag).toBe(left);
+      await expect.poll(() => strict.received().length, patience).toBe(5 - Number(left));
+    } finally {
+      await delivery?.stop();
+      delivery = undefined;
+      await strict.close();
+    }
   });
 
   it('misses no entry and keeps the order when it is killed and started again, again and again', async () => {

@@ -43,12 +43,14 @@ const properties = [
   ['msg', 'msg'],
 ] as const;
 
-export async function startRsyslog(): Promise<Rsyslog> {
+/** @param permittedPeer takes only certificates of this name, and turns others down after the handshake. */
+export async function startRsyslog(permittedPeer?: string): Promise<Rsyslog> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-rsyslog-'));
   const at = (name: string): string => join(folder, name);
   const tls = makeSinkTls(at('tls'));
   const port = await freePort();
-  const driver = 'StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid"';
+  const who = permittedPeer === undefined ? 'certvalid"' : `name" PermittedPeer=["${permittedPeer}"]`;
+  const driver = `StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/${who}`;
   writeFileSync(
     at('rsyslog.conf'),
     `global(workDirectory="${folder}" maxMessageSize="256k" DefaultNetstreamDriver="ossl"
