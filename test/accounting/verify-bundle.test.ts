@@ -194,6 +194,23 @@ describe('verifyBundle', () => {
       expect(changed.integrity.index).toBeUndefined();
     });
 
+    it('finds an end of another range wherever it stands, behind whatever bytes', async () => {
+      const lines = bundle.split('\n');
+      const end = text(await exportLog(log, { from: 5n, to: 9n }))
+        .split('\n')
+        .slice(-4);
+      const entry = lines.indexOf('entry 5');
+      // In the place of an entry line, of an entry and of its openings.
+      for (const kept of [entry, entry + 1, entry + 2]) {
+        const spliced = await judge([...lines.slice(0, kept), ...end].join('\n'));
+        expect(spliced, String(kept)).toMatchObject({ integrity: { state: 'failed', line: 1 }, exitCode: 1 });
+        expect(spliced.integrity.index).toBeUndefined();
+      }
+      const before = Buffer.from(`${lines.slice(0, entry).join('\n')}\n`);
+      const noText = Buffer.concat([before, Buffer.from('x\n\xff\n', 'latin1'), Buffer.from(end.join('\n'))]);
+      expect(await judge(noText)).toMatchObject({ integrity: { state: 'failed', line: 1 }, exitCode: 1 });
+    });
+
     it('names every line of the right edge that may be wrong where the rest does not tell', async () => {
       const lines = text(await exportLog(log, { from: 300n, to: 301n })).split('\n');
       const edge = lines.findIndex((line) => line.startsWith('tile 0 2 '));

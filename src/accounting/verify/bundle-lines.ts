@@ -7,11 +7,15 @@ export class BundleLines {
   readonly #lines: LineReader;
   /** Entry that the line now read belongs to. */
   at: bigint | undefined;
-  /** The newest line, where it was read as text. */
-  current = '';
+  #newest: Buffer = Buffer.alloc(0);
 
   constructor(input: AsyncIterable<Uint8Array>) {
     this.#lines = new LineReader(input);
+  }
+
+  /** The newest line, byte for byte as Latin-1, until the next one is asked for; empty when there was none. */
+  get current(): string {
+    return this.#newest.toString('latin1');
   }
 
   /** Number of the newest line. */
@@ -21,16 +25,15 @@ export class BundleLines {
 
   /** The next line; `what` it should be, in words. */
   async text(what: string): Promise<string> {
-    this.current = '';
     const text = decodeUtf8(await this.bytes(what));
     if (text === undefined) throw this.refuse(`There should be ${what}`);
-    this.current = text;
     return text;
   }
 
   /** The same as bytes, which are valid until the next call. */
   async bytes(what: string): Promise<Buffer> {
     let line: Buffer | undefined;
+    this.#newest = Buffer.alloc(0);
     try {
       line = await this.#lines.next();
     } catch (error) {
@@ -41,6 +44,7 @@ export class BundleLines {
       const detail = `The file ends after line ${this.line}${place}, where there should be ${what}.`;
       throw new Refusal({ state: 'incomplete', detail, line: this.line + 1, ...this.#entryNow() });
     }
+    this.#newest = line;
     return line;
   }
 

@@ -70,12 +70,14 @@ export class BundleReader {
 
   /**
    * Where the fault behind a refusal lies: a wrong range in the header shows only later, where the file does not fit it. The end
-   * says the range once more, and the log signed that. Nothing can be read afterwards.
+   * says the range once more, and the log signed that. It is looked for from the newest line on, among lines that need not be
+   * text: anything may have been put in their place. Nothing can be read afterwards.
    */
   async trace(refusal: Refusal): Promise<Refusal> {
     if (this.#range.to === 0n) return refusal;
     try {
-      for (let line = this.#lines.current; ; line = await this.#lines.text('the end line')) {
+      for (; ; await this.#lines.bytes('the end line')) {
+        const line = this.#lines.current;
         const [, from, to] = endLine.exec(line) ?? [];
         if (from === undefined || to === undefined) continue;
         if ((await this.#endFault(line)) !== undefined) return refusal;
