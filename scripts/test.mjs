@@ -62,6 +62,7 @@ function installPeers() {
     rsync: '/usr/bin/rsync',
     rsyslog: '/usr/sbin/rsyslogd',
     'rsyslog-openssl': '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so',
+    python3: '/usr/bin/python3',
   };
   const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? process.arch;
   const missing = Object.entries(wanted)

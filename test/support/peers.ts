@@ -21,6 +21,7 @@ const debianPackage = {
   psql: 'postgresql-client',
   pgbouncer: 'pgbouncer',
   rsyslogd: 'rsyslog rsyslog-openssl',
+  python3: 'python3',
 } as const;
 export type Peer = keyof typeof debianPackage;
 
