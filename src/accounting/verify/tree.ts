@@ -76,3 +76,37 @@ export function rootFromPath(
   }
   return second === 0n ? root : undefined;
 }
+
+/** Two states of a log, and what shows that one continues the other. */
+export interface Continuation {
+  readonly before: { readonly size: bigint; readonly root: Buffer };
+  readonly after: { readonly size: bigint; readonly root: Buffer };
+  readonly proof: readonly Buffer[];
+}
+
+/**
+ * Whether the later tree begins with the earlier one (RFC 9162 section 2.1.4.2). From an empty tree and from an equal one only the
+ * empty proof is right.
+ */
+export function isContinuation({ before, after, proof }: Continuation): boolean {
+  if (before.size > after.size) return false;
+  if (before.size === after.size) return proof.length === 0 && before.root.equals(after.root);
+  if (before.size === 0n) return proof.length === 0;
+  // The old root itself is left out of the proof where it is a node of the new tree.
+  const whole = (before.size & (before.size - 1n)) === 0n;
+  const [start, ...path] = whole ? [before.root, ...proof] : proof;
+  if (start === undefined) return false;
+  let [old, now] = [before.size - 1n, after.size - 1n];
+  while (old % 2n === 1n) [old, now] = [old / 2n, now / 2n];
+  let [oldRoot, newRoot] = [start, start];
+  for (const hash of path) {
+    if (now === 0n) return false;
+    if (old % 2n === 1n || old === now) {
+      oldRoot = nodeHash(hash, oldRoot);
+      newRoot = nodeHash(hash, newRoot);
+      while (old % 2n === 0n && old !== 0n) [old, now] = [old / 2n, now / 2n];
+    } else newRoot = nodeHash(newRoot, hash);
+    [old, now] = [old / 2n, now / 2n];
+  }
+  return now === 0n && oldRoot.equals(before.root) && newRoot.equals(after.root);
+}
