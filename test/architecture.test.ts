@@ -22,6 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'doors/http': ['kernel', 'broker'],
   'doors/sinks': ['kernel', 'broker'],
   'doors/client': ['kernel'],
+  'doors/witness': ['kernel', 'accounting', 'accounting/verify'],
   'doors/cli': ['kernel', 'doors/client', 'accounting/verify', 'ssh'],
   main: ['*'],
 };
@@ -42,8 +43,8 @@ const doorOf: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['doors/http'],
   commander: ['doors/cli'],
   '@inquirer/prompts': ['doors/cli'],
-  // identity takes only SQLite's operating-system lock, for the people file.
-  'node:sqlite': ['store', 'identity'],
+  // identity and the witness take only SQLite's operating-system lock.
+  'node:sqlite': ['store', 'identity', 'doors/witness'],
   pg: ['store'],
   yaml: ['policy', 'main'],
 };

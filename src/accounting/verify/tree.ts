@@ -40,9 +40,7 @@ export class LeftPart {
   /** RFC 6962 root over everything pushed. */
   root(): Buffer {
     const roots = this.#subtrees.map((subtree) => subtree.root);
-    return roots.length === 0
-      ? hash('sha256', '', 'buffer')
-      : roots.reduceRight((right, left) => nodeHash(left, right));
+    return roots.length === 0 ? rootOfNothing() : roots.reduceRight((right, left) => nodeHash(left, right));
   }
 }
 
@@ -75,6 +73,11 @@ export function rootFromPath(
     [first, second] = [first / 2n, second / 2n];
   }
   return second === 0n ? root : undefined;
+}
+
+/** The root of a tree without leaves, RFC 6962 section 2.1. */
+export function rootOfNothing(): Buffer {
+  return hash('sha256', '', 'buffer');
 }
 
 /** Two states of a log, and what shows that one continues the other. */

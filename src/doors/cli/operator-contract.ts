@@ -75,6 +75,14 @@ export interface CopyOptions {
   readonly to: DatabaseArgument;
 }
 
+export interface WitnessInitOptions {
+  readonly folder: string;
+  /** What its signature lines are to bear; undefined: a name that nobody else has. */
+  readonly name: string | undefined;
+  /** Verifier keys of the logs that it is to witness. */
+  readonly logs: readonly string[];
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -103,4 +111,8 @@ export interface OperatorCommands {
    * @throws CodedError `store.in_use`, `store.not_empty`
    */
   copyStore(options: CopyOptions, io: OperatorIo): Promise<Outcome>;
+  /** Makes the folder of a witness, or nothing. @throws CodedError `main.folder_not_empty`, `main.cannot_write` */
+  initWitness(options: WitnessInitOptions): Promise<Outcome>;
+  /** Runs a witness until SIGINT or SIGTERM. It writes its own log. */
+  serveWitness(options: { readonly configFile: string }, io: OperatorIo): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { exitCodeOf, interruptedExitCode, reportError, usage } from './report.ts
 import { addAdminCommands, addAuditCommands } from './table-admin.ts';
 import { addOperatorCommands } from './table-operator.ts';
 import { addPersonCommands } from './table-person.ts';
+import { addWitnessCommands } from './table-witness.ts';
 import type { LoadOperator, Table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -113,6 +114,7 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   addAdminCommands(program, table);
   addAuditCommands(program, table);
   addOperatorCommands(program, table);
+  addWitnessCommands(program, table);
   addJsonOption(program);
   refuseEmptyValues(program);
   return program;

@@ -143,6 +143,8 @@ describe('progress of the operator’s commands', () => {
       serve: none,
       migrateStore: none,
       copyStore: none,
+      initWitness: none,
+      serveWitness: none,
       [method]: slow,
     };
     const running = runCli(line.split(' '), { env: {}, operator, columns: 80, stdin: 'long enough' });

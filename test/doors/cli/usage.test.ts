@@ -24,6 +24,8 @@ const contract: readonly string[] = [
   'init DIR --database postgres://owner@db/sallyport --database-ca FILE',
   'store migrate --config FILE --dry-run --database postgres://owner@db/sallyport --database-ca FILE',
   'store copy --config FILE --to postgres://owner@db/sallyport --database-ca FILE',
+  'witness init DIR --name NAME',
+  'witness serve --config FILE',
   'people add --config FILE alice --group g --group h --password-stdin',
   'people passwd --config FILE alice --group g --password-stdin --yes',
   'people groups --config FILE alice --group g',
@@ -215,6 +217,11 @@ describe('the operator’s commands', () => {
     checkConfig: (file) =>
       Promise.reject(new CodedError('main.bad_config', `${file}:3:5 is wrong.`, { next: 'Mend it.' })),
     serve: (options) => Promise.resolve(void calls.push(['serve', options])),
+    initWitness: (options) => (
+      calls.push(['initWitness', options]),
+      Promise.resolve({ value: null, lines: [] })
+    ),
+    serveWitness: (options) => Promise.resolve(void calls.push(['serveWitness', options])),
     people: (action, options) => Promise.resolve((calls.push([action, options]), outcome)),
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
     migrateStore: (options) => Promise.resolve((calls.push(['migrate', options]), outcome)),
@@ -267,6 +274,8 @@ describe('the operator’s commands', () => {
       '',
       ['copy', { configFile: 'F', to: { url: 'postgres://o@h/d', caFile: 'C' } }],
     ],
+    ['witness serve --config F', '', ['serveWitness', { configFile: 'F' }]],
+    ['witness init D --name N', '', ['initWitness', { folder: 'D', name: 'N', logs: [] }]],
     [
       'people add --config F bob --group g --group h --password-stdin',
       'pw',
