@@ -22,6 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'doors/http': ['kernel', 'broker'],
   'doors/sinks': ['kernel', 'broker'],
   'doors/client': ['kernel'],
+  'doors/witness-client': ['kernel'],
   'doors/witness': ['kernel', 'accounting', 'accounting/verify'],
   'doors/cli': ['kernel', 'doors/client', 'accounting/verify', 'ssh'],
   main: ['*'],
@@ -31,6 +32,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const typesOnly: Readonly<Record<string, readonly string[]>> = {
   store: ['broker', 'accounting', 'identity'],
   broker: ['keys'],
+  'doors/witness-client': ['broker'],
 };
 
 /** Libraries with one door. */

@@ -21,6 +21,8 @@ export type EventType =
   | 'log.heartbeat'
   | 'sink.fail'
   | 'sink.recover'
+  | 'witness.fail'
+  | 'witness.recover'
   | 'system.start'
   | 'system.stop';
 

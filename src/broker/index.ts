@@ -4,6 +4,7 @@
  * or of wire formats, and no credential leaves it before its entry is durable.
  */
 export * from './deliver-log.ts';
+export * from './cosign-checkpoint.ts';
 export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
 export * from './explain-policy.ts';

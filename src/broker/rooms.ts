@@ -11,6 +11,7 @@ import type { SshUserIssuer } from '../issuance/index.ts';
 import type { Clock, RandomBytes } from '../kernel/index.ts';
 import type { Policy, Role } from '../policy/index.ts';
 import type { LogDelivery } from './deliver-log.ts';
+import type { Cosigning } from './cosign-checkpoint.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { KrlPublisher } from './publish-krl.ts';
@@ -34,6 +35,8 @@ export interface Rooms {
   readonly logSigner: LogSigner;
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
+  /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */
+  readonly cosigning?: Cosigning | undefined;
   readonly krl: KrlPublisher;
   readonly delivery: Pick<LogDelivery, 'states'>;
   readonly authority: Authority;
@@ -59,7 +62,12 @@ export interface Authority {
   /** Signs the published lists. */
   readonly listKey: { readonly publicKey: string; readonly fingerprint: string };
   /** C2SP verifier key of the accounting log. */
-  readonly log: { readonly origin: string; readonly verifierKey: string };
+  readonly log: {
+    readonly origin: string;
+    readonly verifierKey: string;
+    /** Whose cosignatures the policy asks for; null: nobody witnesses this log. */
+    readonly quorum: string | null;
+  };
 }
 
 /** Where a request comes from; goes into every entry it causes. */

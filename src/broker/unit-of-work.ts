@@ -136,6 +136,8 @@ export interface Change {
     readonly revokedReasons?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
     readonly person?: PersonId;
   };
+  /** Kept instead of the one before; left alone when that one has more entries. */
+  readonly cosigned?: CosignedCheckpoint;
   /**
    * How far a sink of the log has got: entries below `next` arrived there. Refused unless it stands at `from` (0 at first), so
    * that of two who deliver at the same time one notices.
@@ -154,6 +156,13 @@ export interface SerialBlock {
   /** Both ends included. */
   readonly first: Serial;
   readonly last: Serial;
+}
+
+/** A checkpoint of this log with signature lines of witnesses behind the log's own. */
+export interface CosignedCheckpoint {
+  /** Entries that it covers. */
+  readonly size: bigint;
+  readonly note: string;
 }
 
 /** What a committed change left in the log. */
@@ -257,6 +266,8 @@ export interface Reads {
   readonly readTile: ReadTile;
   /** The index each sink is to be given next; without those that never moved. */
   sinkPositions(): Promise<ReadonlyMap<string, bigint>>;
+  /** The newest checkpoint that enough witnesses cosigned; undefined when there never was one. */
+  cosignedCheckpoint(): Promise<CosignedCheckpoint | undefined>;
   /** What matches every field of the query, newest first. Everything committed before the call is searched. */
   searchLog(query: LogQuery): Promise<readonly StoredEntry[]>;
 }

@@ -40,6 +40,7 @@ import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
 import { createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
+import { createWitnesses, type Witnesses } from './witnesses.ts';
 
 const looksPerHour = 600;
 
@@ -80,8 +81,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const store = await openStore(placeOf(config), { origin, logSigner });
   const directories: Directory[] = [];
   const lists = new ListWorker();
+  let witnesses: Witnesses | undefined;
   const closeAll = async (): Promise<void> => {
     await lists.close();
+    await witnesses?.close();
     await Promise.allSettled(directories.map((directory) => directory.close()));
     await store.close();
   };
@@ -93,8 +96,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const observe: ObserveDirectory = (...seen) => metrics.observeDirectory(...seen);
     for (const directory of config.directories)
       directories.push(createDirectory(directory, { clock, policyAttributes, observe }));
+    witnesses = createWitnesses(config, verifierKey(origin, logSigner.publicKey), { store, clock, log });
+    const { cosigning } = witnesses ?? {};
     const delivery = new LogDelivery({ store, sinks, clock, random: systemRandom, tell: tellOf(log) });
-    const parts = { config, keys, store, logSigner, directories, delivery, lists, metrics, clock };
+    const own = { config, keys, store, logSigner, clock };
+    const parts = { ...own, directories, delivery, lists, metrics, cosigning };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
     // 4. Nothing is appended to a log that was rolled back.
@@ -135,7 +141,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
         opened.replaceCertificate(tls);
         warnOfExpiry(tls.certificate, log, clock.nowMs());
       },
-      stop: () => stop(rooms, { door: opened, timers, delivery, closeAll }),
+      stop: () => stop(rooms, { door: opened, timers, delivery, witnesses, closeAll }),
     };
   } catch (error) {
     await door?.close(0);
@@ -155,10 +161,12 @@ interface RoomParts {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly policy: () => Policy;
+  readonly cosigning: Rooms['cosigning'];
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
-  const { config, keys, store, logSigner, directories, delivery, lists, metrics, clock, policy } = parts;
+  const { config, keys, store, logSigner, directories, delivery, lists } = parts;
+  const { metrics, clock, policy, cosigning } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const { shared } = store;
   return {
@@ -176,9 +184,10 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     serials: new SerialSource(store, issuer.caFingerprint),
     logSigner,
     checkpointKeep: checkpointFile(config.log.checkpoint),
+    cosigning,
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, worker: lists, clock }),
     delivery,
-    authority: authorityOf(issuer, keys, config.log.origin),
+    authority: authorityOf(parts, issuer),
     counters: metrics.counters,
     sessionLifetimeMs: config.sessions.lifetime,
     clock,
@@ -187,7 +196,8 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
 }
 
 /** The public halves of the keys, as clients, hosts and auditors ask for them. */
-function authorityOf(issuer: SshUserIssuer, keys: RoomParts['keys'], origin: string): Rooms['authority'] {
+function authorityOf({ keys, config, cosigning }: RoomParts, issuer: SshUserIssuer): Rooms['authority'] {
+  const { origin } = config.log;
   const listKey = publicKeyFromKeyObject(keys.lists.publicKey);
   return {
     sshUserCa: {
@@ -199,7 +209,7 @@ function authorityOf(issuer: SshUserIssuer, keys: RoomParts['keys'], origin: str
       publicKey: formatPublicKey(listKey, 'sallyport-lists'),
       fingerprint: fingerprint(listKey.blob),
     },
-    log: { origin, verifierKey: verifierKey(origin, keys.log.publicKey) },
+    log: { origin, verifierKey: verifierKey(origin, keys.log.publicKey), quorum: cosigning?.quorum ?? null },
   };
 }
 
@@ -256,11 +266,14 @@ interface Running {
   readonly door: HttpDoor;
   readonly timers: Timers;
   readonly delivery: LogDelivery;
+  readonly witnesses: Witnesses | undefined;
   readonly closeAll: () => Promise<void>;
 }
 
-async function stop(rooms: Rooms, { door, timers, delivery, closeAll }: Running): Promise<void> {
+async function stop(rooms: Rooms, { door, timers, delivery, witnesses, closeAll }: Running): Promise<void> {
   await timers.stop();
+  // Who waits for a quorum is told now, and the door can close.
+  await witnesses?.close();
   await door.close();
   try {
     await shutDown(rooms);

@@ -117,6 +117,8 @@ const schema = z.strictObject({
   log: z.strictObject({
     origin: logOrigin,
     checkpoint: path.default('log-checkpoint'),
+    witnesses: path.optional(),
+    'witness-ca-file': path.optional(),
     retention: z
       .strictObject({ addresses: retention, names: retention, reasons: retention })
       .partial()
@@ -249,7 +251,12 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
     ...(config.data === undefined ? {} : { data: full(config.data) }),
     ...(config.database === undefined ? {} : { database: absoluteDatabase(config.database, full) }),
     policy: full(config.policy),
-    log: { ...config.log, checkpoint: full(config.log.checkpoint) },
+    log: {
+      ...config.log,
+      checkpoint: full(config.log.checkpoint),
+      witnesses: config.log.witnesses && full(config.log.witnesses),
+      'witness-ca-file': config.log['witness-ca-file'] && full(config.log['witness-ca-file']),
+    },
     sinks: config.sinks.map((sink) => absoluteSink(sink, full)),
     keys: {
       folder: full(config.keys.folder),

@@ -24,13 +24,16 @@ import { createPostgresDatabase, openPostgresStore, openSqliteStore } from '../s
 import type { Config } from './config.ts';
 import type { StorePlace } from './database.ts';
 import { readConfigured } from './read-configured.ts';
+import { refuseUnwitnessed } from './witnesses.ts';
 
-/** Reads the policy file with the configured directories in mind. @throws CodedError `policy.invalid`, as `readConfigured` */
+/** Reads the policy file with the configured directories in mind. @throws CodedError `policy.invalid`, `main.no_witness`, as `readConfigured` */
 export function loadPolicy(config: Config): Policy {
   const bytes = readConfigured(config.policy, 'The policy file', '`policy` in the configuration');
-  return parsePolicy(bytes, config.policy, {
+  const policy = parsePolicy(bytes, config.policy, {
     directories: new Map(config.directories.map(({ name, kind }) => [name, kind])),
   });
+  refuseUnwitnessed(policy, config);
+  return policy;
 }
 
 /** The key file for a purpose, below `keys.folder`. */

@@ -13,6 +13,7 @@ const heartbeatEveryMs = 600_000;
 const catchUpEveryMs = 1000;
 const lookEveryMs = 1000;
 const keepEveryMs = 1000;
+const cosignEveryMs = 1000;
 const retainEveryMs = 3_600_000;
 const pruneEveryMs = 300_000;
 const settleEveryMs = 10_000;
@@ -48,6 +49,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
+    every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),
     every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),

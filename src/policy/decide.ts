@@ -120,6 +120,7 @@ function tryProfile(attempt: Attempt, question: Question): UserGrant | undefined
     profile: profile.name,
     rule: profile.rule,
     policyVersion: policy.policyVersion,
+    requireWitness: profile.requireWitness,
     principals: chosen.principals,
     personalPrincipals: chosen.personal,
     validAfter: nowSeconds - BigInt(backdateSeconds),

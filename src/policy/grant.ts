@@ -29,6 +29,8 @@ export interface UserGrant {
   readonly rule: string;
   /** SHA-256 of the policy file, hex. */
   readonly policyVersion: string;
+  /** It leaves only when a quorum of witnesses has cosigned a checkpoint that covers its entry. */
+  readonly requireWitness: boolean;
   /** At least one, without duplicates. */
   readonly principals: readonly Principal[];
   /** The subset of `principals` derived from the person's own attributes: each belongs to one person only. */

@@ -47,6 +47,8 @@ export interface Profile {
   readonly outliveWindow: boolean;
   readonly reasonRequired: boolean;
   readonly reasonLine: number;
+  /** Certificates are handed out only when a quorum of witnesses has cosigned their entry. */
+  readonly requireWitness: boolean;
   /** Name to value, without a bound source address. */
   readonly criticalOptions: ReadonlyMap<string, string>;
   readonly extensions: ReadonlyMap<string, string>;

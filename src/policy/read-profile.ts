@@ -49,6 +49,7 @@ const profileKeys = [
   'windows',
   'outlive-window',
   'reason',
+  'require-witness',
 ];
 
 /** Reads one profile; faults are reported, and what is returned then is never used. */
@@ -68,6 +69,7 @@ export function readProfile(context: ReadContext, name: string, keyNode: Node, n
   const windows = yaml
     .list(fields.get('windows'), 'windows')
     .flatMap((item) => readWindow(context, item) ?? []);
+  const requireWitness = yaml.flag(fields.get('require-witness'), 'require-witness', false);
   const always: DecisionStep[] = [
     {
       part: 'extensions',
@@ -75,6 +77,16 @@ export function readProfile(context: ReadContext, name: string, keyNode: Node, n
       because: extensions.size === 0 ? 'the profile gives none' : [...extensions.keys()].join(', '),
       line: lineOf(context, fields, 'extensions', line),
     },
+    ...(requireWitness
+      ? [
+          {
+            part: 'witness',
+            outcome: 'given',
+            because: 'handed out only when a quorum of witnesses has cosigned its entry',
+            line: lineOf(context, fields, 'require-witness', line),
+          } as const,
+        ]
+      : []),
     ...[...options.values].map(([option, value]): DecisionStep => ({
       part: `critical option ${option}`,
       outcome: 'given',
@@ -99,6 +111,7 @@ export function readProfile(context: ReadContext, name: string, keyNode: Node, n
     outliveWindow: yaml.flag(fields.get('outlive-window'), 'outlive-window', false),
     reasonRequired: yaml.oneOf(fields.get('reason'), 'reason', ['required', 'optional']) === 'required',
     reasonLine: lineOf(context, fields, 'reason', line),
+    requireWitness,
     criticalOptions: options.values,
     extensions,
     always,

@@ -1207,6 +1207,37 @@ describe.each(implementations)(
       });
     });
 
+    describe('a cosigned checkpoint', () => {
+      const covering = (size: bigint, name: string): Change => ({
+        cosigned: { size, note: name },
+        entries: [],
+      });
+
+      it('is none at first, and then the one that covers most', async () => {
+        expect(await store.cosignedCheckpoint()).toBeUndefined();
+        await store.commit(covering(3n, 'three'));
+        await store.commit(covering(9n, 'nine'));
+        await store.commit(covering(8n, 'eight'));
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'nine' });
+        await reopen();
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'nine' });
+        expect((await store.logHead()).size).toBe(0n);
+      });
+
+      it('of the same size takes its place: with more lines', async () => {
+        await store.commit(covering(3n, 'one line'));
+        await store.commit(covering(3n, 'two lines'));
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 3n, note: 'two lines' });
+      });
+
+      it('is not there when its change was refused', async () => {
+        const moveSink = { sink: 'siem', from: 5n, next: 7n };
+        const change = store.commit({ ...covering(3n, 'three'), moveSink });
+        expect(await codeOf(change)).toBe('store.conflict');
+        expect(await store.cosignedCheckpoint()).toBeUndefined();
+      });
+    });
+
     describe('opening', () => {
       it('finds everything where it was', async () => {
         await store.commit({ entries: entries(5) });

@@ -46,6 +46,7 @@ const issuer = createSshUserIssuer({ signer, random: systemRandom });
 const grant = (over: Partial<UserGrant> = {}): UserGrant => ({
   profile: 'users',
   rule: 'profiles.users (policy.yaml:1)',
+  requireWitness: false,
   policyVersion: 'ab'.repeat(32),
   principals: ['anna' as Principal],
   personalPrincipals: [],

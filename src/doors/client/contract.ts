@@ -335,6 +335,8 @@ export const logTypes = [
   'log.heartbeat',
   'sink.fail',
   'sink.recover',
+  'witness.fail',
+  'witness.recover',
   'system.start',
   'system.stop',
 ] as const;

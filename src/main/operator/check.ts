@@ -11,6 +11,7 @@ import { placeOf } from '../database.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { createSinks } from '../sinks.ts';
+import { openWitnesses } from '../witnesses.ts';
 
 /** Reads everything that `serve` would read, opens no port and changes nothing. */
 export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome> {
@@ -41,7 +42,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     config,
     await readPassphrase(config.keys.passphrase, process.env, (question) => io.askSecret(question)),
   );
-  verifierKey(config.log.origin, keys.log.publicKey);
+  openWitnesses(config, verifierKey(config.log.origin, keys.log.publicKey));
   const hint = originsHint(config);
   const profiles = policy.profiles.map(({ name }) => name);
   return {

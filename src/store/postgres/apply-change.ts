@@ -22,6 +22,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.publication !== undefined) applyPublication(send, change.publication);
   applySerials(send, owner, change);
   if (change.erase !== undefined) erase(send, change.erase);
+  if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
   return sent;
 }
@@ -200,6 +201,14 @@ function erase(send: Send, change: NonNullable<Change['erase']>): void {
     [person],
   );
   send('DELETE FROM session WHERE person_id = $1', [person]);
+}
+
+function keepCosigned(send: Send, { size, note }: NonNullable<Change['cosigned']>): void {
+  send(
+    `INSERT INTO cosigned_checkpoint VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE SET size = excluded.size, note = excluded.note
+     WHERE excluded.size >= cosigned_checkpoint.size`,
+    [size, note],
+  );
 }
 
 function moveSink(send: Send, { sink, from, next }: NonNullable<Change['moveSink']>): void {

@@ -1,5 +1,6 @@
 import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/postgres/001-first.ts';
+import { cosignedCheckpoint } from '../migrations/postgres/002-cosigned-checkpoint.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -7,6 +8,7 @@ import { asCoded } from './faults.ts';
 /** In order; old ones never change. */
 const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '001-first', sql: first },
+  { name: '002-cosigned-checkpoint', sql: cosignedCheckpoint },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

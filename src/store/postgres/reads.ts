@@ -173,6 +173,10 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       const rows = await all('SELECT * FROM sink_position');
       return new Map(rows.map((row) => [row['sink'] as string, big(row, 'next_idx')]));
     },
+    async cosignedCheckpoint() {
+      const [row] = await all('SELECT * FROM cosigned_checkpoint');
+      return row && { size: big(row, 'size'), note: row['note'] as string };
+    },
     async searchLog(query: LogQuery) {
       await catchUp();
       const { before } = query;

@@ -29,6 +29,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     if (change.publication !== undefined) applyPublication(writing, change.publication);
     applySerials(statement, before, change);
     if (change.erase !== undefined) erase(writing, change.erase);
+    if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
   };
 }
@@ -197,6 +198,15 @@ function erase({ run }: Writing, change: NonNullable<Change['erase']>): void {
     person,
   );
   run('DELETE FROM session WHERE person_id = ?', person);
+}
+
+function keepCosigned({ run }: Writing, { size, note }: NonNullable<Change['cosigned']>): void {
+  run(
+    `INSERT INTO cosigned_checkpoint VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET size = excluded.size, note = excluded.note
+     WHERE excluded.size >= cosigned_checkpoint.size`,
+    size,
+    note,
+  );
 }
 
 function moveSink({ run }: Writing, { sink, from, next }: NonNullable<Change['moveSink']>): void {

@@ -4,8 +4,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/001-first.ts';
 import { tilesSearchSinks } from '../migrations/002-tiles-search-sinks.ts';
+import { cosignedCheckpoint } from '../migrations/003-cosigned-checkpoint.ts';
 
-const migrations = [first, tilesSearchSinks];
+const migrations = [first, tilesSearchSinks, cosignedCheckpoint];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {

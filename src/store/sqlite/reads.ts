@@ -177,6 +177,10 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
       const rows = all('SELECT * FROM sink_position');
       return new Map(rows.map((row) => [row['sink'] as string, row['next_idx'] as bigint]));
     },
+    async cosignedCheckpoint() {
+      const row = one('SELECT * FROM cosigned_checkpoint');
+      return row && { size: row['size'] as bigint, note: row['note'] as string };
+    },
     async searchLog(query) {
       await catchUp.log();
       const { before } = query;

@@ -114,6 +114,7 @@ describe('an entry in a few words', () => {
     ['log.read', { target: { kind: 'log', own: true } }, {}, 'own entries'],
     ['log.export', { target: { kind: 'log', from: '0', to: '9' } }, {}, 'log, entries from 0 to 9'],
     ['log.heartbeat', {}, undefined, ''],
+    ['witness.fail', { target: { kind: 'witness', value: 'W1' } }, undefined, 'witness W1'],
     ['system.start', { system: { version: '0.1.0' } }, undefined, 'version 0.1.0'],
     ['x.new', { cred: { serial: '8' } }, undefined, 'serial 8'],
   ])('%s %j: %s', (type, entry, openings, words) => {

@@ -25,6 +25,8 @@ const types: Readonly<Record<EventType, true>> = {
   'log.heartbeat': true,
   'sink.fail': true,
   'sink.recover': true,
+  'witness.fail': true,
+  'witness.recover': true,
   'system.start': true,
   'system.stop': true,
 };

@@ -66,6 +66,8 @@ const beforeTheDoorOpens = [
   'accounting.rolled_back',
   'accounting.bad_key',
   'accounting.bad_origin',
+  'accounting.bad_witness_key',
+  'accounting.bad_witness_policy',
   'accounting.wrong_origin',
   'identity.bad_directory_config',
   'identity.bad_origin',

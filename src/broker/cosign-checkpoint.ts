@@ -1,0 +1,300 @@
+import {
+  consistencyProof,
+  type CosignerKey,
+  findCosignature,
+  meetsQuorum,
+  type WitnessPolicy,
+} from '../accounting/index.ts';
+import { type Clock, CodedError } from '../kernel/index.ts';
+import type { CosignedCheckpoint, Store } from './unit-of-work.ts';
+
+/** One witness, as it can be asked over whatever network (C2SP tlog-witness, “add-checkpoint”). */
+export interface WitnessClient {
+  /**
+   * Asks once. It settles within a few seconds, whatever the witness does, and at once when `signal` says so.
+   * @param request.proof that the checkpoint continues the tree of `old` entries. @returns unchecked signature lines, or the size
+   * that the witness knows. @throws CodedError `witness.…`
+   */
+  addCheckpoint(request: WitnessRequest, signal: AbortSignal): Promise<WitnessAnswer>;
+}
+
+export interface WitnessRequest {
+  readonly old: bigint;
+  readonly proof: readonly Buffer[];
+  readonly note: string;
+}
+
+export type WitnessAnswer =
+  { readonly kind: 'cosigned'; readonly lines: string } | { readonly kind: 'size'; readonly size: bigint };
+
+export interface CosigningParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly policy: WitnessPolicy;
+  /** By the names in the policy; who is missing is never asked. */
+  readonly clients: ReadonlyMap<string, WitnessClient>;
+  /** Told what failed and is tried again. */
+  readonly observe: (what: string, error: unknown) => void;
+}
+
+/** What is known of one witness. */
+interface Asked {
+  readonly name: string;
+  readonly key: CosignerKey;
+  readonly client: WitnessClient;
+  /** Up to where it knows the log, as far as we know. */
+  size: bigint;
+  underWay: boolean;
+  failures: number;
+  retryAtMs: number;
+  /** Its failure stands in the log. */
+  told: boolean;
+}
+
+/** The checkpoint that all witnesses are asked about now. */
+interface Round {
+  readonly size: bigint;
+  readonly note: string;
+  readonly text: string;
+  readonly startedMs: number;
+  /** Cosignature lines by name. */
+  readonly lines: Map<string, string>;
+  /** So many of them are kept. */
+  kept: number;
+}
+
+const betweenRoundsMs = 1000;
+/** A quorum that is not there by then will not come: the log has grown, and the next round asks about all of it. */
+const longestRoundMs = 6000;
+const longestPauseMs = 60_000;
+/** One lost packet is no failure. */
+const failuresToTell = 2;
+
+/**
+ * Asks the witnesses for their cosignatures on the newest checkpoint and keeps the newest one that met the quorum. All of them are
+ * asked about the same one, so that a quorum comes together however fast each is; a round ends when the quorum is there, or not.
+ * Nothing else waits for any of it but who calls `covering`.
+ */
+export class Cosigning {
+  readonly #parts: CosigningParts;
+  readonly #asked: readonly Asked[];
+  readonly #ending = new AbortController();
+  readonly #waiting = new Set<(newest: CosignedCheckpoint | undefined) => void>();
+  #newest: CosignedCheckpoint | undefined;
+  #round: Round | undefined;
+  #looking: Promise<void> | undefined;
+  #keeping: Promise<void> = Promise.resolve();
+  #started = false;
+
+  constructor(parts: CosigningParts) {
+    this.#parts = parts;
+    this.#asked = parts.policy.witnesses.flatMap(({ name, key }) => {
+      const client = parts.clients.get(name);
+      if (client === undefined) return [];
+      return [{ name, key, client, size: 0n, underWay: false, failures: 0, retryAtMs: 0, told: false }];
+    });
+  }
+
+  /** The newest checkpoint that met the quorum, durable. */
+  get newest(): CosignedCheckpoint | undefined {
+    return this.#newest;
+  }
+
+  /** What the policy asks for, for people. */
+  get quorum(): string {
+    return this.#parts.policy.quorum;
+  }
+
+  /** Every second: begins a round when the log has grown, asks who has not answered. Waits for no witness. @throws CodedError `store.…` */
+  async look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  /**
+   * Waits until a checkpoint that covers the entry has met the quorum.
+   * @returns undefined when it has not within `waitMs`, or the broker stops
+   */
+  async covering(index: bigint, waitMs: number): Promise<CosignedCheckpoint | undefined> {
+    const covers = (newest = this.#newest): boolean => newest !== undefined && newest.size > index;
+    if (covers()) return this.#newest;
+    if (this.#ending.signal.aborted) return undefined;
+    const covered = new Promise<CosignedCheckpoint | undefined>((resolve) => {
+      const settle = (newest: CosignedCheckpoint | undefined): void => {
+        if (newest !== undefined && !covers(newest)) return;
+        clearTimeout(timer);
+        this.#waiting.delete(settle);
+        resolve(newest);
+      };
+      const timer = setTimeout(() => settle(undefined), waitMs);
+      this.#waiting.add(settle);
+    });
+    // Not at the next second, if this one had no round yet. What fails here, the timer tells.
+    await this.look().catch(() => undefined);
+    return covered;
+  }
+
+  /** Lets go of every witness and of everybody who waits. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    for (const settle of this.#waiting) settle(undefined);
+    await this.#looking?.catch(() => undefined);
+    await this.#keeping;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#ending.signal.aborted) return;
+    if (!this.#started) await this.#resume();
+    const nowMs = this.#parts.clock.nowMs();
+    await this.#nextRound(nowMs);
+    const round = this.#round;
+    if (round === undefined) return;
+    for (const witness of this.#asked) {
+      if (witness.underWay || round.lines.has(witness.name) || witness.retryAtMs > nowMs) continue;
+      witness.underWay = true;
+      void this.#ask(witness, round).finally(() => (witness.underWay = false));
+    }
+    this.#keep(round);
+  }
+
+  /** What was kept counts only if it meets the policy of today. */
+  async #resume(): Promise<void> {
+    const kept = await this.#parts.store.cosignedCheckpoint();
+    this.#started = true;
+    if (kept === undefined) return;
+    const { text, lines } = cut(kept.note);
+    const cosigned = new Set<string>();
+    for (const { name, key } of this.#parts.policy.witnesses) {
+      const found = findCosignature(text, lines, key);
+      if (found !== undefined && found !== 'broken') cosigned.add(name);
+    }
+    for (const witness of this.#asked) if (cosigned.has(witness.name)) witness.size = kept.size;
+    if (cosigned.size > 0 && meetsQuorum(this.#parts.policy, cosigned)) this.#newest = kept;
+  }
+
+  async #nextRound(nowMs: number): Promise<void> {
+    const round = this.#round;
+    if (round !== undefined) {
+      const ageMs = nowMs - round.startedMs;
+      const over = this.#isMet(round) || ageMs >= longestRoundMs || !this.#mayStillMeet(round);
+      if (ageMs < betweenRoundsMs || !over) return;
+    }
+    const { size, checkpoint: note } = await this.#parts.store.logHead();
+    if (size <= (round?.size ?? this.#newest?.size ?? -1n)) return;
+    this.#round = { size, note, text: cut(note).text, startedMs: nowMs, lines: new Map(), kept: 0 };
+  }
+
+  #isMet({ lines }: Round): boolean {
+    return lines.size > 0 && meetsQuorum(this.#parts.policy, new Set(lines.keys()));
+  }
+
+  /** With those that are being asked, or will be. */
+  #mayStillMeet({ lines, size: asked }: Round): boolean {
+    const hoped = this.#asked.filter(
+      ({ underWay, failures, size }) => underWay || (failures === 0 && size <= asked),
+    );
+    return meetsQuorum(this.#parts.policy, new Set([...lines.keys(), ...hoped.map(({ name }) => name)]));
+  }
+
+  async #ask(witness: Asked, round: Round): Promise<void> {
+    try {
+      const line = await this.#cosignature(witness, round);
+      witness.failures = 0;
+      if (line !== undefined) round.lines.set(witness.name, line);
+      if (this.#round === round) this.#keep(round);
+      if (witness.told) await this.#tell(witness, undefined);
+      witness.told = false;
+    } catch (error) {
+      if (this.#ending.signal.aborted) return;
+      await this.#failed(witness, error);
+    }
+  }
+
+  /** @returns undefined when the witness knows more of this log than the round asks about. @throws CodedError `witness.…`, `store.…` */
+  async #cosignature(witness: Asked, { size, note, text }: Round): Promise<string | undefined> {
+    const { store } = this.#parts;
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      if (witness.size > size) return undefined;
+      const old = witness.size;
+      const proof = await consistencyProof(old, size, (...place) => store.readTile(...place));
+      const answer = await witness.client.addCheckpoint({ old, proof, note }, this.#ending.signal);
+      if (answer.kind === 'cosigned') {
+        const found = findCosignature(text, answer.lines, witness.key);
+        if (found === undefined || found === 'broken') throw badCosignature(witness.name);
+        witness.size = size;
+        return found.line;
+      }
+      // Another broker on this log may have asked meanwhile; but nobody can have shown it more entries than there are.
+      if (answer.size > size && answer.size > (await store.logHead()).size)
+        throw isAhead(witness.name, answer.size);
+      witness.size = answer.size;
+    }
+    return undefined;
+  }
+
+  async #failed(witness: Asked, error: unknown): Promise<void> {
+    const { clock, observe } = this.#parts;
+    witness.failures += 1;
+    const pauseMs = Math.min(longestPauseMs, betweenRoundsMs * 2 ** (witness.failures - 1));
+    witness.retryAtMs = clock.nowMs() + pauseMs;
+    if (witness.told || witness.failures < failuresToTell) return;
+    witness.told = true;
+    observe(`the witness ${witness.name} does not cosign`, error);
+    await this.#tell(witness, error instanceof CodedError ? error.code : 'witness.fault');
+  }
+
+  /** Once when it fails, once when it is back. */
+  async #tell({ name }: Asked, reasonCode: string | undefined): Promise<void> {
+    const { store, clock, observe } = this.#parts;
+    const fields = { target: { kind: 'witness', value: name.slice(0, 128) } };
+    const common = { timeMs: clock.nowMs(), actor: { kind: 'broker' }, fields } as const;
+    const entry =
+      reasonCode === undefined
+        ? ({ ...common, type: 'witness.recover', outcome: 'success' } as const)
+        : ({ ...common, type: 'witness.fail', outcome: 'failure', reasonCode } as const);
+    await store.commit({ entries: [entry] }).catch((error: unknown) => {
+      observe('recording what became of a witness failed', error);
+    });
+  }
+
+  /** Keeps the round when its quorum is there, and again with every line that comes later. */
+  #keep(round: Round): void {
+    if (this.#ending.signal.aborted || round.kept === round.lines.size || !this.#isMet(round)) return;
+    const { store, observe, policy } = this.#parts;
+    const names = policy.witnesses.map(({ name }) => name).filter((name) => round.lines.has(name));
+    const note = round.note + names.map((name) => round.lines.get(name) ?? '').join('');
+    round.kept = names.length;
+    this.#keeping = this.#keeping
+      .then(async () => {
+        await store.commit({ cosigned: { size: round.size, note }, entries: [] });
+        this.#newest = { size: round.size, note };
+        for (const settle of this.#waiting) settle(this.#newest);
+      })
+      .catch((error: unknown) => {
+        round.kept = 0;
+        observe('keeping a cosigned checkpoint failed', error);
+      });
+  }
+}
+
+/** A note's signed text, and its signature lines. */
+function cut(note: string): { readonly text: string; readonly lines: string } {
+  const end = note.indexOf('\n\n');
+  return { text: note.slice(0, end + 1), lines: note.slice(end + 2) };
+}
+
+function badCosignature(name: string): CodedError {
+  return new CodedError(
+    'witness.bad_cosignature',
+    `The witness ${name} answered without a cosignature of the key that the policy names.`,
+    { next: 'Compare the key in the policy file with the one that the witness publishes.' },
+  );
+}
+
+function isAhead(name: string, size: bigint): CodedError {
+  return new CodedError(
+    'witness.ahead',
+    `The witness ${name} has seen ${size} entries of this log, more than there are: this log was rolled back.`,
+    { next: 'Put the newer database back: docs/operations/backup.md, “Restore”.' },
+  );
+}
