@@ -18,13 +18,15 @@ export type EventType =
   | 'log.read'
   | 'log.export'
   | 'log.erase'
+  | 'log.epoch'
   | 'log.heartbeat'
   | 'sink.fail'
   | 'sink.recover'
   | 'witness.fail'
   | 'witness.recover'
   | 'system.start'
-  | 'system.stop';
+  | 'system.stop'
+  | 'system.restore';
 
 /** Numbers that may pass 2^53 are decimal strings already. */
 export type EntryValue =

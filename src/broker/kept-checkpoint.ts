@@ -1,4 +1,4 @@
-import { checkpointOf, parseCheckpoint, rootAt } from '../accounting/index.ts';
+import { checkpointOf, parseCheckpoint, rootAt, type Checkpoint } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 
@@ -14,46 +14,92 @@ export interface CheckpointKeep {
 
 type Parts = Pick<Rooms, 'store' | 'logSigner' | 'checkpointKeep'>;
 
+/** How the log in the database stands to the checkpoint that was kept. */
+export interface Standing {
+  /** `sound`: the log is the one that was kept, or has grown since; also one that never began. */
+  readonly state: 'sound' | 'no_kept_checkpoint' | 'bad_kept_checkpoint' | 'rolled_back' | 'forked';
+  /** Entries in the database. */
+  readonly size: bigint;
+  readonly origin: string;
+  /** As it is signed in the database. */
+  readonly checkpoint: string;
+  /** As it was found, whatever it is. */
+  readonly keptNote: string | undefined;
+  /** Only when this broker signed it, for this log. */
+  readonly kept: Checkpoint | undefined;
+  /** Why a kept one is none. */
+  readonly cause?: unknown;
+}
+
+/** Compares the log with the checkpoint that was kept. Reads a dozen tiles, however long the log is. */
+export async function findStanding({ store, logSigner, checkpointKeep }: Parts): Promise<Standing> {
+  const { origin, size, checkpoint } = await store.logHead();
+  const keptNote = checkpointKeep.read();
+  const found = { size, origin, checkpoint, keptNote, kept: undefined };
+  if (keptNote === undefined) return { ...found, state: size === 0n ? 'sound' : 'no_kept_checkpoint' };
+  let kept: Checkpoint;
+  try {
+    kept = parseCheckpoint(keptNote);
+  } catch (error) {
+    if (error instanceof CodedError) return { ...found, state: 'bad_kept_checkpoint', cause: error };
+    throw error;
+  }
+  // Ed25519 is deterministic: signing what it says again gives the same note, or it is not ours.
+  if (kept.origin !== origin || checkpointOf(kept, logSigner) !== keptNote)
+    return { ...found, state: 'bad_kept_checkpoint' };
+  if (kept.size > size) return { ...found, state: 'rolled_back', kept };
+  const root = await rootAt(kept.size, size, (...place) => store.readTile(...place));
+  return { ...found, state: root.equals(kept.root) ? 'sound' : 'forked', kept };
+}
+
 /**
  * A log that was shorter or another one when its last checkpoint was kept was rolled back: to append to it would make a second
- * history, and serials would be issued twice. Reads a dozen tiles, however long the log is.
+ * history, and serials would be issued twice.
  * @throws CodedError `accounting.no_kept_checkpoint`, `accounting.bad_kept_checkpoint`, `accounting.rolled_back`, `accounting.forked`
  */
-export async function refuseRollback({ store, logSigner, checkpointKeep }: Parts): Promise<void> {
-  const { origin, size } = await store.logHead();
-  const note = checkpointKeep.read();
-  if (note === undefined) {
-    if (size === 0n) return;
-    throw new CodedError(
-      'accounting.no_kept_checkpoint',
-      `The log has ${size} entries, and no checkpoint of it is kept at ${checkpointKeep.name}: this database may be an old copy.`,
-      {
-        next: 'Put the file back. If the database was restored from a backup: docs/operations/backup.md, “Restore”.',
-      },
-    );
-  }
-  const kept = parseKept(note, checkpointKeep.name);
-  // Ed25519 is deterministic: signing what it says again gives the same note, or it is not ours.
-  if (kept.origin !== origin || checkpointOf(kept, logSigner) !== note) throw badKept(checkpointKeep.name);
-  if (kept.size > size) {
-    throw new CodedError(
-      'accounting.rolled_back',
-      `The log in the database has ${size} entries, and had ${kept.size} when the checkpoint at ${checkpointKeep.name} was kept: it was rolled back.`,
-      {
-        next: 'Put the newer database back. If it is lost: docs/operations/backup.md, “Restore”.',
-        details: { size: String(size), kept: String(kept.size) },
-      },
-    );
-  }
-  const root = await rootAt(kept.size, size, (...place) => store.readTile(...place));
-  if (!root.equals(kept.root)) {
-    throw new CodedError(
-      'accounting.forked',
-      `The first ${kept.size} entries of the log are not those that the checkpoint at ${checkpointKeep.name} was signed for.`,
-      {
-        next: 'Keep database and checkpoint for whoever investigates, and see docs/operations/backup.md, “Restore”.',
-      },
-    );
+export async function refuseRollback(parts: Parts): Promise<void> {
+  const standing = await findStanding(parts);
+  if (standing.state !== 'sound') throw refusal(standing, parts.checkpointKeep.name);
+}
+
+const recovery = '`sallyport audit recover` (docs/operations/backup.md, “Recover”)';
+
+/** The error of a log that does not stand as it should. @param place where the checkpoint is kept */
+export function refusal({ state, size, kept, cause }: Standing, place: string): CodedError {
+  switch (state) {
+    case 'no_kept_checkpoint':
+      return new CodedError(
+        'accounting.no_kept_checkpoint',
+        `The log has ${size} entries, and no checkpoint of it is kept at ${place}: this database may be an old copy.`,
+        { next: `Put the file back. If it is lost, or the database was restored: ${recovery}.` },
+      );
+    case 'rolled_back':
+      return new CodedError(
+        'accounting.rolled_back',
+        `The log in the database has ${size} entries, and had ${kept?.size} when the checkpoint at ${place} was kept: it was rolled back.`,
+        {
+          next: `Put the newer database back. If it is lost: ${recovery}.`,
+          details: { size: String(size), kept: String(kept?.size) },
+        },
+      );
+    case 'forked':
+      return new CodedError(
+        'accounting.forked',
+        `The first ${kept?.size} entries of the log are not those that the checkpoint at ${place} was signed for.`,
+        {
+          next: `Keep database and checkpoint for whoever investigates. To go on with this database: ${recovery}.`,
+        },
+      );
+    case 'bad_kept_checkpoint':
+    case 'sound':
+      return new CodedError(
+        'accounting.bad_kept_checkpoint',
+        `What is kept at ${place} is not a checkpoint that this broker signed.`,
+        {
+          next: `Check \`log\` in the configuration, and that the key folder is the right one. If a recovery broke off, say it again: ${recovery}. Otherwise somebody wrote to the file: find out who.`,
+          ...(cause === undefined ? {} : { cause }),
+        },
+      );
   }
 }
 
@@ -61,24 +107,4 @@ export async function refuseRollback({ store, logSigner, checkpointKeep }: Parts
 export async function keepCheckpoint({ store, checkpointKeep }: Parts): Promise<void> {
   const { checkpoint } = await store.logHead();
   if (checkpointKeep.read() !== checkpoint) checkpointKeep.write(checkpoint);
-}
-
-function parseKept(note: string, name: string): ReturnType<typeof parseCheckpoint> {
-  try {
-    return parseCheckpoint(note);
-  } catch (error) {
-    if (error instanceof CodedError) throw badKept(name, error);
-    throw error;
-  }
-}
-
-function badKept(name: string, cause?: unknown): CodedError {
-  return new CodedError(
-    'accounting.bad_kept_checkpoint',
-    `What is kept at ${name} is not a checkpoint that this broker signed.`,
-    {
-      next: 'Check `log` in the configuration, and that the key folder is the right one. Otherwise somebody wrote to the file: find out who.',
-      ...(cause === undefined ? {} : { cause }),
-    },
-  );
 }

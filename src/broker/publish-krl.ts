@@ -66,9 +66,12 @@ export class KrlPublisher {
   /** Publishes when certificates in the list have expired since, beyond their margin. */
   async prune(): Promise<void> {
     if (this.#current === undefined) return;
-    const listed = await this.#collectSerials(this.#current.publishedMs);
-    const lasting = await this.#collectSerials(this.#parts.clock.nowMs());
-    if (lasting.length !== listed.length) await this.publish();
+    const [thenMs, nowMs] = [this.#current.publishedMs, this.#parts.clock.nowMs()];
+    const listed = await this.#collectSerials(thenMs);
+    const lasting = await this.#collectSerials(nowMs);
+    const ranges = await this.#collectRanges(thenMs);
+    if (lasting.length !== listed.length || (await this.#collectRanges(nowMs)).length !== ranges.length)
+      await this.publish();
   }
 
   /** Serves what is in the database, whoever published it, if it is intact and not older than what is served. */
@@ -101,6 +104,11 @@ export class KrlPublisher {
     return store.revokedSerials(issuer.caFingerprint, forgottenBefore(atMs));
   }
 
+  #collectRanges(atMs: number): ReturnType<KrlParts['store']['revokedRanges']> {
+    const { store, issuer } = this.#parts;
+    return store.revokedRanges(issuer.caFingerprint, forgottenBefore(atMs));
+  }
+
   /** Another broker may be quicker. If its list holds all that was to be in this one, it is the one; if not, the next one does. */
   async #publishOrAdopt(): Promise<Publication> {
     const { store } = this.#parts;
@@ -122,11 +130,16 @@ export class KrlPublisher {
     // The count first: what is committed between here and the collection is in the list, and merely published once more.
     const revocations = await store.revocationCount();
     const serials = await this.#collectSerials(nowMs);
+    const ranges = await this.#collectRanges(nowMs);
     const keyIds = (await store.revokedKeyIds(forgottenBefore(nowMs))).map(({ keyId }) => keyId);
     const keyFingerprints = (await store.revokedKeys()).map(({ fingerprint }) => fingerprint);
     const version = ((await store.publicationVersion('krl')) ?? 0n) + 1n;
     const caKey: SshBlob = issuer.caKey.blob;
-    const assembled = await worker.assemble({ caKey, serials, keyIds, keyFingerprints }, version, nowMs);
+    const assembled = await worker.assemble(
+      { caKey, serials, ranges, keyIds, keyFingerprints },
+      version,
+      nowMs,
+    );
     const krl = await signKrl(assembled, listSigner);
     const publication: Publication = { kind: 'krl', version, publishedMs: nowMs, revocations, ...krl };
     await store.commit({
@@ -142,6 +155,7 @@ export class KrlPublisher {
             list: {
               ca_fp: issuer.caFingerprint,
               serials: serials.length,
+              ...(ranges.length === 0 ? {} : { ranges: ranges.length }),
               key_ids: keyIds.length,
               keys: keyFingerprints.length,
             },

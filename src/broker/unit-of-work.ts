@@ -244,6 +244,11 @@ export interface Reads {
   authoritiesInUse(notExpiredBeforeSeconds: bigint): Promise<readonly string[]>;
   /** What the KRL must hold: serials, in any order, of revoked credentials of the CA whose `validBefore` is at or after the given second. */
   revokedSerials(caFingerprint: string, notExpiredBeforeSeconds: bigint): Promise<BigUint64Array>;
+  /** Ranges, both ends included, that the KRL must hold whole, of which no row may know: those that count until the second or longer. */
+  revokedRanges(
+    caFingerprint: string,
+    notExpiredBeforeSeconds: bigint,
+  ): Promise<readonly Omit<SerialBlock, 'caFingerprint'>[]>;
   revokedKeys(): Promise<readonly RevokedKey[]>;
   revokedKeyIds(notExpiredBeforeSeconds: bigint): Promise<readonly RevokedKeyId[]>;
   /** Counts every act of revocation ever committed; a publication older than this is stale. */

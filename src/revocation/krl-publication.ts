@@ -5,9 +5,11 @@ import {
   encodeSignature,
   encodeSshsig,
   encodeSshsigToBeSigned,
+  normalRuns,
   parseKrl,
   publicKeyFromKeyObject,
   serialRuns,
+  type SerialRuns,
 } from '../ssh/index.ts';
 
 /** How long an expired certificate stays in the list: hosts whose clock is behind still refuse it. */
@@ -18,6 +20,8 @@ export interface RevokedSet {
   readonly caKey: SshBlob;
   /** Of this CA, in any order, each once. */
   readonly serials: BigUint64Array;
+  /** Runs of this CA, both ends included, in any order; they may hold serials that stand above. Never expanded. */
+  readonly ranges?: readonly { readonly first: bigint; readonly last: bigint }[];
   readonly keyIds: readonly string[];
   /** `SHA256:…` of plain keys. */
   readonly keyFingerprints: readonly string[];
@@ -60,7 +64,7 @@ export function assembleKrl(unsorted: RevokedSet, version: bigint, nowMs: number
     version,
     generatedSeconds: BigInt(Math.floor(nowMs / 1000)),
     comment: 'sallyport',
-    certificates: [{ caKey: set.caKey, serials: set.serials, keyIds: set.keyIds }],
+    certificates: [{ caKey: set.caKey, serials: runsOf(set), keyIds: set.keyIds }],
     keys: [],
     sha256: hashes,
   });
@@ -107,11 +111,18 @@ export function isIntactKrl(
   }
 }
 
+function runsOf({ serials, ranges = [] }: RevokedSet): SerialRuns {
+  if (ranges.length === 0) return serialRuns(serials);
+  const withEnds = (end: 'first' | 'last'): BigUint64Array =>
+    BigUint64Array.from([...serials, ...ranges.map((range) => range[end])]);
+  return normalRuns(withEnds('first'), withEnds('last'));
+}
+
 function readBack(bytes: Buffer, set: RevokedSet, version: bigint, hashes: readonly Buffer[]): void {
   const krl = parseKrl(bytes);
   if (krl.version !== version) throw bad('its version changed');
   const [section, ...others] = krl.certificates;
-  const expected = serialRuns(set.serials);
+  const expected = runsOf(set);
   const found = section?.serials ?? serialRuns([]);
   if (others.length > 0 || (section !== undefined && !section.caKey?.equals(set.caKey)))
     throw bad('it speaks of another CA');

@@ -20,7 +20,7 @@ export { krlLimit } from './krl.ts';
 export type { Krl, KrlCertificates, KrlSubject, KrlVerdict, ParsedKrl } from './krl.ts';
 export { encodeKrl } from './krl-encode.ts';
 export { parseKrl } from './krl-parse.ts';
-export { serialRuns } from './krl-serials.ts';
+export { normalRuns, serialRuns } from './krl-serials.ts';
 export type { SerialRuns } from './krl-serials.ts';
 export { fingerprint, formatPublicKey, parsePublicKeyBlob } from './public-key.ts';
 export type { PublicKey } from './public-key.ts';

@@ -2,8 +2,8 @@
  * store: where rows, entries and lists are kept, durably, each backend written natively. It decides nothing: it applies a
  * change whole or not at all, and answers questions. The contract is `Store` in broker/.
  */
-export { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
-export { loadDatabaseFile } from './sqlite/database.ts';
+export { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
+export { loadDatabaseFile, storedOrigin } from './sqlite/database.ts';
 export type { PostgresAddress } from './postgres/address.ts';
 export { migratePostgres, type Migrated } from './postgres/migrate.ts';
 export {

@@ -38,6 +38,20 @@ const range = (first: EntryValue, last: EntryValue): EntryDraft['fields'] => ({
 const tlsRange = { cred: { kind: 'tls-server', ca_fp: caFp, serial_first: '2', serial_last: '1' } };
 const publish = (version: EntryValue) =>
   ({ ...success, type: 'krl.publish', fields: { artifact: { version } } }) as const;
+const epoch = (over: Readonly<Record<string, EntryValue>> = {}) =>
+  ({
+    ...success,
+    type: 'log.epoch',
+    fields: {
+      epoch: {
+        origin: 'old.example/1',
+        size: '7',
+        authorities: [{ ca_fp: caFp, next: '1000' }],
+        list_version: '50',
+        ...over,
+      },
+    },
+  }) as const;
 const beat = (timeMs: number) => ({ ...success, type: 'log.heartbeat', timeMs }) as const;
 const start = (timeMs: number) => ({ ...success, type: 'system.start', timeMs }) as const;
 const stop = { ...success, type: 'system.stop' } as const;
@@ -70,6 +84,16 @@ describe('completeness', () => {
       [{ ...success, type: 'cred.issue', fields: { cred: { kind: 'tls-server', serial: 'ab' } } }, later],
     ],
     ['clocks that differ by five minutes', [later, { ...later, timeMs: later.timeMs - 5 * minute }]],
+    [
+      'a log that goes on from another',
+      [epoch(), issue('1000'), voided('1001', '1003'), publish('51'), later],
+    ],
+    ['what the log before issued revoked', [epoch(), revoke('999'), revoke('1'), issue('1000'), later]],
+    ['an authority that the log before did not know', [epoch(), issue('1', otherCa), later]],
+    [
+      'a log that goes on from one without lists',
+      [epoch({ authorities: [], list_version: '1' }), publish('2')],
+    ],
     ['steady heartbeats', [beat(startMs), beat(startMs + 10 * minute), beat(startMs + 31 * minute)]],
     ['as long a promise as there is', [promise(86_400), beat(startMs + 2881 * minute)]],
     ['a promise of nothing as the default', [promise(0), beat(startMs + 21 * minute)]],
@@ -92,6 +116,7 @@ describe('completeness', () => {
       2n,
       [issue('1'), issue('1', otherCa), issue('3', otherCa), later],
     ],
+    ['a missing first serial after another log', 1n, [epoch(), issue('1001'), later]],
     ['a time far back', 1n, [later, { ...later, timeMs: later.timeMs - 5 * minute - 1 }]],
     ['silence', 1n, [beat(startMs), beat(startMs + 21 * minute + 1)]],
     [
@@ -138,6 +163,24 @@ describe('completeness', () => {
     ['an authority whose name has a space', 0n, [issue('1', 'SHA256: A')]],
     ['an authority whose name is not ASCII', 0n, [issue('1', 'SHA256:é')]],
     ['an authority whose name has 101 characters', 0n, [issue('1', 'A'.repeat(101))]],
+    ['a serial of the log before', 1n, [epoch(), issue('999')]],
+    ['a void range that reaches into the log before', 1n, [epoch(), voided('999', '1001')]],
+    ['a list older than those of the log before', 1n, [epoch(), publish('50')]],
+    ['a revocation of what this log has not issued yet', 1n, [epoch(), revoke('1000')]],
+    ['a beginning in the middle', 1n, [issue('1'), epoch()]],
+    ['a second beginning', 1n, [epoch(), epoch()]],
+    ['a beginning from no number', 0n, [epoch({ authorities: [{ ca_fp: caFp, next: 1000 }] })]],
+    ['a beginning from 0', 0n, [epoch({ authorities: [{ ca_fp: caFp, next: '0' }] })]],
+    ['a beginning without authorities', 0n, [epoch({ authorities: null })]],
+    [
+      'a beginning with one authority twice',
+      0n,
+      [epoch({ authorities: [1, 2].map(() => ({ ca_fp: caFp, next: '5' })) })],
+    ],
+    ['a beginning with a nameless authority', 0n, [epoch({ authorities: [{ ca_fp: '', next: '5' }] })]],
+    ['a beginning after a log without a name', 0n, [epoch({ origin: 'two words' })]],
+    ['a beginning after a log without a size', 0n, [epoch({ size: 7 })]],
+    ['a beginning with a version that is a number', 0n, [epoch({ list_version: 50 })]],
     ['serial 0', 0n, [issue('0')]],
     ['a serial of 65 bits', 0n, [issue('18446744073709551616')]],
     ['a serial in hex', 0n, [issue('0x1')]],
@@ -192,6 +235,11 @@ describe('completeness', () => {
       return { ca_fp: caFp, serial_first: serial, serial_last: serial };
     };
     expect(play(100_001, 'cred.void', voids)).toBe('failed 100000');
+  });
+
+  it('says from which log another one goes on', async () => {
+    const verdict = await judge([epoch(), issue('1000'), later]);
+    expect(describeVerdict(verdict)).toContain('goes on from the log old.example/1 of 7 entries');
   });
 
   it('says that silence cannot be told where there are no heartbeats', async () => {

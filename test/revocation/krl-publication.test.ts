@@ -46,6 +46,25 @@ function countingSigner(): Signer & { count: number } {
 }
 
 describe('a list', () => {
+  it('holds a range of a billion serials as one run, together with single ones', async () => {
+    const ranges = [
+      { first: 1n, last: 1_000_000_000n },
+      { first: 500n, last: 2_000_000_000n },
+    ];
+    const list = await buildKrl(set({ ranges }), 1n, nowMs, signer);
+    const krl = parseKrl(list.bytes);
+    const ask = (serial: bigint) =>
+      krl.isRevoked({ key: newKey().blob, caKey: caKey.blob, serial, keyId: 'sp-9' }).revoked;
+    expect([1n, 70n, 2_000_000_000n, 2_000_000_001n, 1n << 40n].map(ask)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      true,
+    ]);
+    expect(list.bytes.length).toBeLessThan(500);
+  });
+
   it('revokes what it should and nothing else, and says its version and hash', async () => {
     const list = await buildKrl(set(), 42n, nowMs, signer);
     expect(list.sha256).toBe(createHash('sha256').update(list.bytes).digest('hex'));

@@ -1,4 +1,5 @@
 import { type Entry, isRecord, type Json } from './entry.ts';
+import { type Epoch, isAuthorityName, readEpoch, readSerial } from './epoch.ts';
 import { SerialRuns } from './serials.ts';
 import type { Finding } from './verdict.ts';
 
@@ -10,11 +11,12 @@ const defaultHeartbeatMs = 10 * 60 * 1000;
 // Authorities are made by hand, and brokers leave few holes: more than these are an attack on the verifier's memory.
 const maxAuthorities = 10_000;
 const maxRuns = 100_000;
-const maxSerial = (1n << 64n) - 1n;
 
 interface Authority {
   readonly accounted: SerialRuns;
   readonly voids: SerialRuns;
+  /** The first serial that this log must account for. */
+  readonly first: bigint;
   lastIndex: bigint;
 }
 
@@ -23,6 +25,7 @@ export class Replay {
   readonly #authorities = new Map<string, Authority>();
   readonly #found: Finding[] = [];
   readonly #fromStart: boolean;
+  #epoch: Epoch | undefined;
   #listVersion = 0n;
   #latestMs = 0;
   #previousMs = 0;
@@ -40,15 +43,21 @@ export class Replay {
     if (this.#found.some((finding) => finding.state === 'failed')) return;
     if (entry.type === 'cred.void') this.#void(index, entry);
     if (entry.outcome !== 'success') return;
+    if (entry.type === 'log.epoch') this.#begin(index, entry);
     if (entry.type === 'cred.issue') this.#issue(index, entry);
     else if (entry.type === 'cred.revoke') this.#revoke(index, entry);
     else if (entry.type === 'krl.publish') this.#publish(index, entry);
   }
 
+  /** The log that this one goes on from, when its first entry said so. */
+  get epoch(): Epoch | undefined {
+    return this.#epoch;
+  }
+
   /** `part`: what to say when nothing is wrong with what was given, but that was not every entry of the tree. */
   finish(part?: Finding): Finding {
-    for (const [name, { accounted, lastIndex }] of this.#authorities) {
-      const hole = accounted.firstHole(this.#latestMs - serialGraceMs);
+    for (const [name, { accounted, lastIndex, first }] of this.#authorities) {
+      const hole = accounted.firstHole(this.#latestMs - serialGraceMs, first);
       if (part !== undefined || hole === undefined) continue;
       const detail = `Serial ${hole} of the authority ${name} was neither issued nor declared void.`;
       this.#tell('incomplete', lastIndex, detail);
@@ -61,8 +70,25 @@ export class Replay {
       : '';
     return {
       state: 'verified',
-      detail: `Every serial is accounted for, lists rise, revocations meet issued certificates, times run forward.${silence}`,
+      detail: `Every serial is accounted for, lists rise, revocations meet issued certificates, times run forward.${silence}${this.#epochWords()}`,
     };
+  }
+
+  #epochWords(): string {
+    if (this.#epoch === undefined) return '';
+    const { origin, size } = this.#epoch;
+    return ` This log goes on from the log ${origin} of ${size} entries, which was not the last state of that log: serials are counted from what entry 0 says, and what was issued before is not in here.`;
+  }
+
+  #begin(index: bigint, entry: Entry): void {
+    this.#epoch = index === 0n ? readEpoch(entry) : undefined;
+    if (this.#epoch === undefined)
+      return this.#tell(
+        'failed',
+        index,
+        `Entry ${index} begins a log where none can begin, or without saying from which serials on.`,
+      );
+    this.#listVersion = this.#epoch.listVersion;
   }
 
   #tell(state: 'failed' | 'incomplete', index: bigint, detail: string): void {
@@ -110,6 +136,7 @@ export class Replay {
         `Entry ${index} issues a certificate without a serial or authority.`,
       );
     authority.lastIndex = index;
+    if (serial < authority.first) return this.#tellOld(index, serial);
     if (!authority.accounted.add(serial, serial, entry.timeMs))
       this.#tell('failed', index, `Entry ${index} issues serial ${serial} a second time.`);
     this.#bound(index, authority);
@@ -123,6 +150,7 @@ export class Replay {
     if (authority === undefined || first === undefined || last === undefined || last < first)
       return this.#tell('failed', index, `Entry ${index} declares serials void without saying which.`);
     authority.lastIndex = index;
+    if (first < authority.first) return this.#tellOld(index, first);
     if (!authority.accounted.add(first, last, entry.timeMs))
       this.#tell(
         'failed',
@@ -133,6 +161,11 @@ export class Replay {
     this.#bound(index, authority);
   }
 
+  #tellOld(index: bigint, serial: bigint): void {
+    const detail = `Entry ${index} takes serial ${serial}, which belongs to the log before this one.`;
+    this.#tell('failed', index, detail);
+  }
+
   #revoke(index: bigint, entry: Entry): void {
     const cred = entry.fields['cred'];
     // Revocations by person, key or time name no serial; X.509 serials are not counted.
@@ -141,7 +174,10 @@ export class Replay {
     const serial = readSerial(cred['serial']);
     if (serial === undefined)
       return this.#tell('failed', index, `Entry ${index} revokes something that is no serial.`);
-    const authority = typeof cred['ca_fp'] === 'string' ? this.#authorities.get(cred['ca_fp']) : undefined;
+    const name = typeof cred['ca_fp'] === 'string' ? cred['ca_fp'] : '';
+    // Issued by the log before, if at all.
+    if (serial < (this.#epoch?.firstSerials.get(name) ?? 1n)) return;
+    const authority = this.#authorities.get(name);
     const issued = authority?.accounted.has(serial) === true && !authority.voids.has(serial);
     if (this.#fromStart && !issued)
       this.#tell('failed', index, `Entry ${index} revokes serial ${serial}, which was never issued.`);
@@ -161,10 +197,11 @@ export class Replay {
 
   #authority(index: bigint, cred: Json | undefined): Authority | undefined {
     const name = isRecord(cred) ? cred['ca_fp'] : undefined;
-    if (typeof name !== 'string' || !/^[!-~]{1,100}$/.test(name)) return undefined;
+    if (!isAuthorityName(name)) return undefined;
     const known = this.#authorities.get(name);
     if (known !== undefined) return known;
-    const fresh = { accounted: new SerialRuns(), voids: new SerialRuns(), lastIndex: index };
+    const first = this.#epoch?.firstSerials.get(name) ?? 1n;
+    const fresh = { accounted: new SerialRuns(), voids: new SerialRuns(), first, lastIndex: index };
     if (this.#authorities.size >= maxAuthorities)
       this.#tell('failed', index, `Entry ${index} names one authority more than ${maxAuthorities}.`);
     else this.#authorities.set(name, fresh);
@@ -175,13 +212,6 @@ export class Replay {
     if (accounted.count <= maxRuns && voids.count <= maxRuns) return;
     this.#tell('failed', index, `The serials have more than ${maxRuns} holes by entry ${index}.`);
   }
-}
-
-/** A serial or list version: decimal string from 1 to 2^64-1, never a JSON number. */
-function readSerial(value: Json | undefined): bigint | undefined {
-  if (typeof value !== 'string' || !/^[1-9]\d{0,19}$/.test(value)) return undefined;
-  const serial = BigInt(value);
-  return serial <= maxSerial ? serial : undefined;
 }
 
 /** The promise that a heartbeat makes: the next entry comes within that time. */

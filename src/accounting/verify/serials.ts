@@ -34,11 +34,11 @@ export class SerialRuns {
   }
 
   /**
-   * The smallest serial from 1 on that is missing although a larger one was seen by `beforeMs`. A hole younger than that may
+   * The smallest serial from `from` on that is missing although a larger one was seen by `beforeMs`. A hole younger than that may
    * still be filled: requests that ran side by side commit in any order.
    */
-  firstHole(beforeMs: number): bigint | undefined {
-    let expected = 1n;
+  firstHole(beforeMs: number, from = 1n): bigint | undefined {
+    let expected = from;
     for (const { first, last, sinceMs } of this.#runs) {
       if (first > expected && sinceMs <= beforeMs) return expected;
       expected = last + 1n;

@@ -83,6 +83,15 @@ export interface WitnessInitOptions {
   readonly logs: readonly string[];
 }
 
+export interface RecoverOptions {
+  readonly configFile: string;
+  readonly reason: string;
+  /** Go on with the same log: the operator vouches that the database is the last one. */
+  readonly asItStands: boolean;
+  /** Do it, instead of saying what it would do. */
+  readonly yes: boolean;
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -115,4 +124,10 @@ export interface OperatorCommands {
   initWitness(options: WitnessInitOptions): Promise<Outcome>;
   /** Runs a witness until SIGINT or SIGTERM. It writes its own log. */
   serveWitness(options: { readonly configFile: string }, io: OperatorIo): Promise<void>;
+  /**
+   * Begins a new log in a database that is not the last one, or goes on with the old one as it stands. The broker must be stopped.
+   * @throws CodedError `store.in_use`, `main.nothing_to_recover`, `main.same_origin`, `main.other_origin`,
+   * `accounting.unverified_archive`, with `asItStands` what a start would be refused with
+   */
+  recover(options: RecoverOptions, io: OperatorIo): Promise<Outcome>;
 }

@@ -221,6 +221,38 @@ export function addAuditCommands(program: Command, table: Table): void {
         );
       }),
     );
+  addRecover(audit, table);
+}
+
+function addRecover(audit: Command, table: Table): void {
+  table
+    .add(
+      audit,
+      'recover',
+      'go on after a restore, with the broker stopped: begin a new log that quotes the old one, and revoke all; says what it would do until --yes',
+      'sallyport audit recover --config /srv/sallyport/sallyport.yaml --reason "disk lost, backup of Monday"',
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker')
+    .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
+    .option('--as-it-stands', 'only the kept checkpoint is lost: vouch for the database, and keep its log')
+    .option('--yes', 'do it')
+    .action((flags: RecoverFlags & JsonFlag) =>
+      table.run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await table.loadOperator();
+        const { config, reason, asItStands = false, yes = false } = flags;
+        return withOperatorIo(table.terminal, 'Looking', (io) =>
+          operator.recover({ configFile: config, reason, asItStands, yes }, io),
+        );
+      }),
+    );
+}
+
+interface RecoverFlags {
+  readonly config: string;
+  readonly reason: string;
+  readonly asItStands?: boolean;
+  readonly yes?: boolean;
 }
 
 interface EraseFlags {

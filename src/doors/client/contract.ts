@@ -332,6 +332,7 @@ export const logTypes = [
   'log.read',
   'log.export',
   'log.erase',
+  'log.epoch',
   'log.heartbeat',
   'sink.fail',
   'sink.recover',
@@ -339,6 +340,7 @@ export const logTypes = [
   'witness.recover',
   'system.start',
   'system.stop',
+  'system.restore',
 ] as const;
 
 /** One log entry as the broker showed it; the proof that it is in the log is the work of `audit verify`. */

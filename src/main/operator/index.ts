@@ -1,7 +1,8 @@
-/** What `sallyport init`, `serve`, `config check`, `people`, `store` and `witness` do: the commands of whoever runs a broker. */
+/** What `sallyport init`, `serve`, `audit recover` and the others do: the commands of whoever runs a broker. */
 export { checkConfig } from './check.ts';
 export { erasePerson } from './erase.ts';
 export { init } from './init.ts';
+export { recover } from './recover.ts';
 export { people } from './people.ts';
 export { serve } from './serve.ts';
 export { copyStore, migrateStore } from './store.ts';

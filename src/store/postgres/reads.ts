@@ -111,6 +111,8 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       );
       return BigUint64Array.from(rows, (row) => big(row, 'serial'));
     },
+    // `beginAnew` alone writes any, and no store on PostgreSQL begins its log anew.
+    revokedRanges: async () => [],
     async revokedKeys() {
       return (await all('SELECT * FROM revoked_key ORDER BY fingerprint')).map(toRevokedKey);
     },

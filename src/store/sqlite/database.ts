@@ -5,8 +5,9 @@ import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/001-first.ts';
 import { tilesSearchSinks } from '../migrations/002-tiles-search-sinks.ts';
 import { cosignedCheckpoint } from '../migrations/003-cosigned-checkpoint.ts';
+import { revokedRange } from '../migrations/004-revoked-range.ts';
 
-const migrations = [first, tilesSearchSinks, cosignedCheckpoint];
+const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {
@@ -73,6 +74,26 @@ export function loadDatabaseFile(folder: string): string {
   const file = join(folder, databaseName);
   if (!existsSync(file)) throw missing(file);
   return file;
+}
+
+/**
+ * The name of the log in a database that nothing else need know: who recovers must open it under the name it has.
+ * @throws CodedError `store.missing`, `store.unavailable`
+ */
+export function storedOrigin(folder: string): string {
+  const file = loadDatabaseFile(folder);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { readOnly: true });
+    const origin = database.prepare('SELECT origin FROM log_head WHERE id = 1').get()?.['origin'];
+    if (typeof origin !== 'string') throw missing(file);
+    return origin;
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    throw unavailable(error, `The database in ${folder} cannot be read`);
+  } finally {
+    database?.close();
+  }
 }
 
 /** An empty database would issue every serial a second time, and publish a list on which nothing is revoked. */

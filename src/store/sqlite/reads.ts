@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CredentialTarget, Publication, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
-import type { KeyId } from '../../kernel/index.ts';
+import type { KeyId, Serial } from '../../kernel/index.ts';
 import { createLogSearch } from './log-search.ts';
 import { blob, toCredential, toPersonState, toRevokedKey, toStoredEntry, type Row } from './rows.ts';
 import { createPointReads } from './point-reads.ts';
@@ -113,6 +113,15 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
         [validBefore, id] = [last['valid_before'] as bigint, last['id'] as bigint];
         await nextTurn();
       }
+    },
+    async revokedRanges(caFingerprint, notExpiredBeforeSeconds) {
+      const rows = all(
+        `SELECT r.first, r.last FROM revoked_range r JOIN ca ON ca.id = r.ca_id
+         WHERE ca.fingerprint = ? AND r.until >= ? ORDER BY r.first, r.last`,
+        caFingerprint,
+        notExpiredBeforeSeconds,
+      );
+      return rows.map((row) => ({ first: row['first'] as Serial, last: row['last'] as Serial }));
     },
     async revokedKeys() {
       return all('SELECT * FROM revoked_key ORDER BY fingerprint').map(toRevokedKey);

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Appended, EntryDraft, LogAppender, LogHead, TileHash } from '../../accounting/index.ts';
-import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
+import type { BeginsAnew, Change, Committed, NewLog, Reads, SerialBlock, Store } from '../../broker/index.ts';
 import { CodedError } from '../../kernel/index.ts';
 import { createApplyChange, type ApplyChange } from './apply-change.ts';
+import { beginAnew } from './begin-anew.ts';
 import { openDatabases, unavailable } from './database.ts';
 import { indexNextCredentials } from './credential-index.ts';
 import { indexNextEntries } from './log-search.ts';
@@ -45,13 +46,16 @@ export interface SqliteStoreOptions {
   readonly emptyHead: LogHead;
 }
 
+/** The embedded store can also begin its log anew. */
+export type SqliteStore = Store & BeginsAnew;
+
 /**
  * The embedded store: one file in WAL mode with `synchronous=FULL`. Changes that arrive in the same turn of the event loop
  * share one transaction and one fsync; an idle store commits at once. One connection writes, one reads what is committed.
  * @throws CodedError `store.missing`, `store.in_use`, `store.newer_schema`, `store.foreign_log`, `store.damaged`, `store.unavailable`,
  * `accounting.bad_head`
  */
-export function openSqliteStore(options: SqliteStoreOptions): Store {
+export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const databases = openDatabases(options.folder, options.when);
   try {
     const statements = createStatements(databases.reader);
@@ -72,6 +76,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
       scrub: (how) => writer.scrub(how),
       shared: undefined,
+      beginAnew: (log) => writer.beginAnew(log),
       close: async () => {
         await writer.drain();
         databases.close();
@@ -162,6 +167,19 @@ class SqliteWriter {
     while (this.#running !== undefined) await this.#running;
     if (how === 'thorough') this.#database.exec('VACUUM');
     this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+
+  /** Not within a transaction of others, and nothing comes after it: the head that this writer knows is of the old log. */
+  async beginAnew(log: NewLog): Promise<void> {
+    await this.drain();
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      beginAnew(this.#database, this.#statement, log, (appended) => this.#writeLog(appended));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error instanceof CodedError ? error : unavailable(error, 'The database refused to begin anew');
+    }
   }
 
   async drain(): Promise<void> {
@@ -327,7 +345,9 @@ class SqliteWriter {
       throw new CodedError(
         'store.foreign_log',
         `This database holds the log “${head.origin}”, not “${empty.origin}”.`,
-        { next: 'Check the data folder and the log origin in the configuration.' },
+        {
+          next: 'Check the data folder and the log origin in the configuration. If you are about to recover: `sallyport audit recover`.',
+        },
       );
     }
     if (head.size !== entries)

@@ -140,6 +140,7 @@ describe('progress of the operator’s commands', () => {
       checkConfig: none,
       people: none,
       erasePerson: none,
+      recover: none,
       serve: none,
       migrateStore: none,
       copyStore: none,

@@ -226,6 +226,7 @@ describe('the operator’s commands', () => {
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
     migrateStore: (options) => Promise.resolve((calls.push(['migrate', options]), outcome)),
     copyStore: (options) => Promise.resolve((calls.push(['copy', options]), outcome)),
+    recover: (options) => Promise.resolve((calls.push(['recover', options]), outcome)),
   };
 
   test.each([

@@ -22,6 +22,7 @@ const types: Readonly<Record<EventType, true>> = {
   'log.read': true,
   'log.export': true,
   'log.erase': true,
+  'log.epoch': true,
   'log.heartbeat': true,
   'sink.fail': true,
   'sink.recover': true,
@@ -29,6 +30,7 @@ const types: Readonly<Record<EventType, true>> = {
   'witness.recover': true,
   'system.start': true,
   'system.stop': true,
+  'system.restore': true,
 };
 
 test('the client knows every type of entry that the broker writes', () => {
