@@ -31,3 +31,4 @@ export type { Tell } from './sink-loop.ts';
 export * from './start-up.ts';
 export * from './unit-of-work.ts';
 export * from './who-could.ts';
+export { voidOwed } from './void-serial.ts';

@@ -6,12 +6,13 @@ import {
   type LintedSshUser,
   type SubjectKey,
 } from '../issuance/index.ts';
-import { CodedError, isCodedError, type Serial } from '../kernel/index.ts';
+import { CodedError, isCodedError } from '../kernel/index.ts';
 import type { UserGrant } from '../policy/index.ts';
 import { decideWithOwners, refusalError } from './owned-decision.ts';
 import { credentialFields, entryBy, stillSignedIn } from './entries.ts';
 import { lockedOut } from './open-session.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import { voidSerial } from './void-serial.ts';
 import type { Credential } from './unit-of-work.ts';
 
 export interface SshUserRequest {
@@ -213,36 +214,4 @@ async function refuse(
     ],
   });
   throw error;
-}
-
-/** A reserved serial that no certificate will bear gets its void entry at once, so that the count has no holes. */
-async function voidSerial(rooms: Rooms, serial: Serial, cause: unknown): Promise<void> {
-  const { caFingerprint } = rooms.issuer;
-  try {
-    await rooms.store.commit({
-      // In the same transaction: a start after a crash must not find it abandoned and declare it void a second time.
-      voidedSerials: [{ caFingerprint, first: serial, last: serial }],
-      entries: [
-        {
-          type: 'cred.void',
-          outcome: 'failure',
-          reasonCode: cause instanceof CodedError ? cause.code : 'issuance.fault',
-          timeMs: rooms.clock.nowMs(),
-          actor: { kind: 'broker' },
-          fields: {
-            cred: {
-              ca_fp: caFingerprint,
-              serial_first: String(serial),
-              serial_last: String(serial),
-            },
-          },
-        },
-      ],
-    });
-  } catch (error) {
-    if (!isCodedError(error, 'store.conflict')) throw error;
-    // Accounted for already: recorded after all when the database lost its answer, or declared void by others.
-    if (!isCodedError(cause, 'store.unresolved')) return rooms.serials.lose(serial);
-  }
-  rooms.serials.settle(serial);
 }

@@ -4,6 +4,12 @@ import type { Change, SerialBlock, Store } from './unit-of-work.ts';
 const smallest = 4;
 const largest = 256;
 
+/** A serial that no certificate bears, and why. */
+export interface OwedSerial {
+  readonly serial: Serial;
+  readonly cause: unknown;
+}
+
 interface Held {
   readonly block: SerialBlock;
   next: bigint;
@@ -19,6 +25,7 @@ export class SerialSource {
   readonly #caFingerprint: string;
   #held: Held[] = [];
   #reserving: Promise<void> | undefined;
+  #owed: OwedSerial[] = [];
   #size = smallest;
 
   constructor(store: Store, caFingerprint: string) {
@@ -46,9 +53,26 @@ export class SerialSource {
     if (held !== undefined) held.unsettled -= 1;
   }
 
-  /** Others took this broker for dead and declared the whole block void: nothing more is taken from it. */
-  lose(serial: Serial): void {
-    this.#held = this.#held.filter(({ block }) => serial < block.first || block.last < serial);
+  /** No certificate bears it, and the database could not be told: to be declared void later. */
+  owe(owed: OwedSerial): void {
+    this.#owed.push(owed);
+  }
+
+  /** What is owed, for whoever tells the database now; `owe` again what cannot be told. */
+  takeOwed(): readonly OwedSerial[] {
+    return this.#owed.splice(0);
+  }
+
+  /**
+   * The serial turned out to be somebody else's to account for: others took this broker for dead. Nothing more is taken from its
+   * block; what was left of it is owed, and if it is void already, that will show.
+   */
+  lose(serial: Serial, cause: unknown): void {
+    const lost = this.#held.find(({ block }) => block.first <= serial && serial <= block.last);
+    if (lost === undefined) return;
+    this.#held = this.#held.filter((held) => held !== lost);
+    for (let left = lost.next; left <= lost.block.last; left += 1n)
+      this.owe({ serial: left as Serial, cause });
   }
 
   /** Blocks that are used up and settled: to be committed with the next change. */

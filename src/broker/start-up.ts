@@ -2,6 +2,7 @@ import type { EntryDraft, EntryValue } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 import type { SerialBlock } from './unit-of-work.ts';
+import { voidOwed } from './void-serial.ts';
 
 /**
  * Brings the house in order before the door opens. One transaction: the start is an entry, and serials that a broker which is gone
@@ -84,6 +85,7 @@ function firstUse({ authority }: Rooms, timeMs: number): EntryDraft {
 
 /** The last words of a clean stop: unused serials go back, and silence from here on is accounted for. */
 export async function shutDown(rooms: Rooms): Promise<void> {
+  await voidOwed(rooms);
   await rooms.store.commit({
     ...rooms.serials.giveBack(),
     entries: [

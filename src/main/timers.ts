@@ -4,6 +4,7 @@ import {
   heartbeat,
   keepCheckpoint,
   settleAbandoned,
+  voidOwed,
   type PeopleWatch,
   type RetentionRule,
   type Rooms,
@@ -52,6 +53,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),
     every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
+    every(settleEveryMs, 'declaring serials void', () => voidOwed(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

@@ -10,6 +10,7 @@ import { asCoded, unavailable, unresolved } from './faults.ts';
 import { indexNextEntries, searchIsBehind } from './log-search.ts';
 import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
+import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
 import { endLease, renewLease, reserve } from './serial-blocks.ts';
 import { beginProofMemory, createSharedMemory, forgetOldProofs } from './shared-memory.ts';
@@ -85,7 +86,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       owner,
     );
     return {
-      ...translated(createReads(connections.ask, { catchUp: () => writer.catchUp(), inTransaction: false })),
+      ...translated({
+        ...createReads(connections.ask, { catchUp: () => writer.catchUp(), inTransaction: false }),
+        ...createPointReads(connections.ask),
+      }),
       commit: (change) => writer.commit(change),
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
