@@ -45,19 +45,24 @@ export class BundleReader {
   }
 
   /** Reads the head of the file: range, checkpoint, tiles of the right edge, which must give the signed root. */
-  async open(): Promise<{ from: bigint; to: bigint; checkpoint: Checkpoint }> {
+  async open(): Promise<{
+    from: bigint;
+    to: bigint;
+    checkpoint: Checkpoint;
+    signatures: readonly string[];
+  }> {
     const header = await this.#lines.text('a header');
     const [, first, last] = /^sallyport-bundle v1 (0|[1-9]\d{0,14}) ([1-9]\d{0,14})$/.exec(header) ?? [];
     if (first === undefined || last === undefined)
       throw this.#lines.refuse('The file is not a bundle of version 1');
     const [from, to] = [BigInt(first), BigInt(last)];
     this.#range = { from, to };
-    const { checkpoint, next } = await readCheckpoint(this.#lines, this.#pinned);
+    const { checkpoint, signatures, next } = await readCheckpoint(this.#lines, this.#pinned);
     if (from >= to || to > checkpoint.size)
       throw this.#lines.refuse('The range does not fit the checkpoint', 1);
     await this.#readEdge(checkpoint, next);
     this.#lines.at = from;
-    return { from, to, checkpoint };
+    return { from, to, checkpoint, signatures };
   }
 
   /** All entries of the range in order, then the signed end of the file. */

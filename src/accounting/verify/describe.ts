@@ -1,5 +1,8 @@
 import { type Finding, isPart, type State, type Verdict } from './verdict.ts';
 
+const unwitnessed =
+  'No witness signed it: rollback by the operator is not excluded, nor that others were shown another log.';
+
 const words: Readonly<Record<State, string>> = {
   verified: 'verified',
   failed: 'FAILED',
@@ -21,6 +24,7 @@ export function describeVerdict(verdict: Verdict): string {
     describe('consistency', verdict.consistency),
     describe('completeness', verdict.completeness),
   ];
+  if (verdict.witnesses !== undefined) lines.push(describe('witnesses', verdict.witnesses));
   const { facts } = verdict;
   if (facts !== undefined) {
     lines.push(
@@ -31,7 +35,9 @@ export function describeVerdict(verdict: Verdict): string {
       `personal      ${facts.opened} shown, ${facts.erased} erased by rule, ${facts.withheld} withheld from this export`,
       '',
       `This shows that ${isPart(facts) ? 'none of these entries' : 'no entry'} was changed, added, removed or moved since the log signed this checkpoint.`,
-      'No witness signed it: rollback by the operator is not excluded, nor that others were shown another log.',
+      verdict.witnesses?.state === 'verified'
+        ? 'A quorum of your witnesses cosigned it: a later rollback would show, and so would another log for others.'
+        : unwitnessed,
     );
     if (verdict.consistency.state === 'not_checked') {
       lines.push(

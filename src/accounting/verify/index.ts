@@ -10,4 +10,5 @@ export { type Continuation, isContinuation, rootOfNothing } from './tree.ts';
 export { type BundleFacts, type Finding, isPart, type State, type Verdict } from './verdict.ts';
 export * from './verify-bundle.ts';
 export * from './verify-proof.ts';
+export { policyFor } from './witnesses.ts';
 export { isSignedBy, parseWitnessedNote, type WitnessedNote } from './witnessed-note.ts';

@@ -27,7 +27,7 @@ interface CheckpointLines {
 export async function readCheckpoint(
   source: BundleLines,
   pinned: PinnedKey,
-): Promise<{ checkpoint: Checkpoint; next: string }> {
+): Promise<{ checkpoint: Checkpoint; signatures: readonly string[]; next: string }> {
   const lines: string[] = [];
   for (const what of ['a log name', 'a size', 'a root', 'an empty line']) lines.push(await source.text(what));
   const found = { lines, ...(await readSignatures(source)) };
@@ -41,7 +41,7 @@ export async function readCheckpoint(
   const fault = signatureFault(checkpointText(checkpoint), found.signatures, pinned);
   if (fault !== undefined)
     throw await refusal(source, pinned, { ...found, what: fault.what, line: firstSignature + fault.nth });
-  return { checkpoint, next: found.next };
+  return { checkpoint, signatures: found.signatures, next: found.next };
 }
 
 async function readSignatures(source: BundleLines): Promise<{ signatures: readonly string[]; next: string }> {

@@ -40,6 +40,8 @@ export interface Verdict {
   readonly consistency: Finding;
   /** Is anything missing that should be there? */
   readonly completeness: Finding;
+  /** Did enough witnesses cosign it? Only when a policy was given. */
+  readonly witnesses?: Finding;
   /** 0 verified, 1 tampered or inconsistent, 2 the question was wrong, 3 something is missing. */
   readonly exitCode: 0 | 1 | 2 | 3;
   /** Only when integrity is verified. */

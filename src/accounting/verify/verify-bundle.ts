@@ -1,14 +1,17 @@
 import { createReadStream } from 'node:fs';
 import { BundleReader } from './bundle-reader.ts';
-import { type Checkpoint, openCheckpoint, parsePinnedKey, type PinnedKey } from './note.ts';
+import { type Checkpoint, checkpointText, openCheckpoint, parsePinnedKey, type PinnedKey } from './note.ts';
 import { Replay } from './replay.ts';
 import { type BundleFacts, exitCodeOf, type Finding, isPart, Refusal, type Verdict } from './verdict.ts';
+import { judgeWitnesses, type PinnedPolicy, policyFor } from './witnesses.ts';
 
 export interface VerifyOptions {
   /** The log's key that the auditor pinned: `name+hash+base64` (C2SP signed-note). */
   readonly verifierKey: string;
   /** A signed checkpoint of the same log that the auditor kept from an earlier day. */
   readonly previousCheckpoint?: string;
+  /** Text of the auditor's witness policy (C2SP tlog-policy); undefined: witnesses are not looked at. */
+  readonly witnessPolicy?: string;
   /** The auditor expects a part of the log. Otherwise one is incomplete, whoever cut it and for whatever reason. */
   readonly part?: boolean;
 }
@@ -23,6 +26,9 @@ export async function verifyBundle(
 ): Promise<Verdict> {
   const pinned = parsePinnedKey(options.verifierKey);
   if (pinned === undefined) return wrongQuestion('The pinned key is not a verifier key (name+hash+base64).');
+  const witnesses =
+    options.witnessPolicy === undefined ? undefined : policyFor(options.witnessPolicy, options.verifierKey);
+  if (typeof witnesses === 'string') return wrongQuestion(`The witness policy cannot be used: ${witnesses}.`);
   const previous =
     options.previousCheckpoint === undefined ? undefined : openCheckpoint(options.previousCheckpoint, pinned);
   if (typeof previous === 'string')
@@ -30,7 +36,8 @@ export async function verifyBundle(
   const source = typeof input === 'string' ? createReadStream(input) : input;
   const reader = new BundleReader(source, pinned, previous?.size);
   try {
-    return await judge(reader, pinned, previous, options.part === true).catch(async (error: unknown) => {
+    const question = { pinned, previous, witnesses, partExpected: options.part === true };
+    return await judge(reader, question).catch(async (error: unknown) => {
       if (!(error instanceof Refusal)) throw error;
       return refused((await reader.trace(error)).finding);
     });
@@ -44,13 +51,18 @@ export async function verifyBundle(
   }
 }
 
+interface Question {
+  readonly pinned: PinnedKey;
+  readonly previous: Checkpoint | undefined;
+  readonly witnesses: PinnedPolicy | undefined;
+  readonly partExpected: boolean;
+}
+
 async function judge(
   reader: BundleReader,
-  pinned: PinnedKey,
-  previous: Checkpoint | undefined,
-  partExpected: boolean,
+  { pinned, previous, witnesses: policy, partExpected }: Question,
 ): Promise<Verdict> {
-  const { from, to, checkpoint } = await reader.open();
+  const { from, to, checkpoint, signatures } = await reader.open();
   const replay = new Replay(from === 0n);
   const counts = { opened: 0, erased: 0, withheld: 0 };
   let firstTime: string | undefined;
@@ -81,11 +93,13 @@ async function judge(
   };
   const consistency = compare(previous, checkpoint, reader.rootBefore);
   const completeness = isPart(facts) ? replay.finish(partFinding(facts, partExpected)) : replay.finish();
+  const witnesses = policy && judgeWitnesses(checkpointText(checkpoint), signatures, policy);
   return {
     integrity,
     consistency,
     completeness,
-    exitCode: exitCodeOf(integrity, consistency, completeness),
+    ...(witnesses && { witnesses }),
+    exitCode: exitCodeOf(integrity, consistency, completeness, ...(witnesses ? [witnesses] : [])),
     facts,
   };
 }

@@ -1,7 +1,8 @@
 import { type Entry, isRecord, type Json, parseEntry } from './entry.ts';
-import { decodeBase64, openCheckpoint, parsePinnedKey } from './note.ts';
+import { checkpointText, decodeBase64, openCheckpoint, parsePinnedKey } from './note.ts';
 import { leafHash, rootFromPath } from './tree.ts';
-import type { Finding } from './verdict.ts';
+import { exitCodeOf, type Finding } from './verdict.ts';
+import { judgeWitnesses, policyFor } from './witnesses.ts';
 
 /** First line of a receipt, by which it is told from a bundle. */
 export const proofHeader = 'c2sp.org/tlog-proof@v1';
@@ -19,6 +20,8 @@ export interface HeldCertificate {
 export interface ProofOptions {
   /** The log's key that the reader pinned: `name+hash+base64` (C2SP signed-note). */
   readonly verifierKey: string;
+  /** Text of the reader's witness policy (C2SP tlog-policy); undefined: witnesses are not looked at. */
+  readonly witnessPolicy?: string;
   /** The receipt must be that of the issue of this certificate. */
   readonly certificate?: HeldCertificate;
 }
@@ -34,7 +37,9 @@ export interface ProofFacts {
 export interface ProofVerdict {
   /** Is this entry in the log, and is it the one that was asked about? */
   readonly integrity: Finding;
-  /** 0 verified, 1 not, 2 the question was wrong, 3 the file ends early. */
+  /** Did enough witnesses cosign its checkpoint? Only when a policy was given. */
+  readonly witnesses?: Finding;
+  /** 0 verified, 1 not, 2 the question was wrong, 3 the file ends early or witnesses are missing. */
   readonly exitCode: 0 | 1 | 2 | 3;
   /** Only when verified. */
   readonly facts?: ProofFacts;
@@ -45,6 +50,10 @@ export function verifyProof(text: string, options: ProofOptions): ProofVerdict {
   const pinned = parsePinnedKey(options.verifierKey);
   if (pinned === undefined)
     return verdict(2, 'not_checked', 'The pinned key is not a verifier key (name+hash+base64).');
+  const policy =
+    options.witnessPolicy === undefined ? undefined : policyFor(options.witnessPolicy, options.verifierKey);
+  if (typeof policy === 'string')
+    return verdict(2, 'not_checked', `The witness policy cannot be used: ${policy}.`);
   const parts = parseProof(text);
   if (parts === 'cut') return verdict(3, 'incomplete', 'The receipt ends early.');
   if (typeof parts === 'string') return verdict(1, 'failed', `This is no receipt: ${parts}.`);
@@ -65,13 +74,17 @@ export function verifyProof(text: string, options: ProofOptions): ProofVerdict {
       'failed',
       `Entry ${index} is in the log, but it is not about this certificate: ${other}.`,
     );
+  const signatures = parts.checkpoint.split('\n').slice(4, -1);
+  const witnesses = policy && judgeWitnesses(checkpointText(checkpoint), signatures, policy);
+  const integrity: Finding = {
+    state: 'verified',
+    detail: `Entry ${index} is in the tree of ${size} entries that ${origin} signed.`,
+    index,
+  };
   return {
-    integrity: {
-      state: 'verified',
-      detail: `Entry ${index} is in the tree of ${size} entries that ${origin} signed.`,
-      index,
-    },
-    exitCode: 0,
+    integrity,
+    ...(witnesses && { witnesses }),
+    exitCode: exitCodeOf(integrity, ...(witnesses ? [witnesses] : [])),
     facts: { origin, size, index, entry },
   };
 }

@@ -95,6 +95,14 @@ export function parsePinnedPolicy(text: string): PinnedPolicy | string {
   }
 }
 
+/** Reads a policy file for one log. @returns what is wrong with it when it is none, or is for other logs alone */
+export function policyFor(text: string, verifierKey: string): PinnedPolicy | string {
+  const policy = parsePinnedPolicy(text);
+  if (typeof policy === 'string' || policy.logs.length === 0 || policy.logs.includes(verifierKey))
+    return policy;
+  return 'the policy lists other logs, and not this one';
+}
+
 /**
  * Judges the signature lines of a checkpoint. A listed witness whose line is wrong makes it `failed`: nobody but a forger has a
  * reason to write one. Too few: `incomplete`. Lines of keys that are not listed count for nothing.

@@ -1,9 +1,16 @@
 import { statSync } from 'node:fs';
-import type { HeldCertificate, ProofFacts, Verdict } from '../../../accounting/verify/index.ts';
+import type {
+  Finding,
+  HeldCertificate,
+  ProofFacts,
+  ProofOptions,
+  Verdict,
+} from '../../../accounting/verify/index.ts';
 import {
   describeVerdict,
   isPart,
   maxProofBytes,
+  policyFor,
   proofHeader,
   verifyBundle,
   verifyProof,
@@ -24,6 +31,8 @@ import { widthOf } from '../terminal.ts';
 export interface VerifyOptions {
   readonly key: string;
   readonly previous?: string;
+  /** A witness policy: whose cosignatures a checkpoint needs. */
+  readonly policy?: string;
   /** A certificate that a receipt must be about. */
   readonly certificate?: string;
   /** A part of the log is what the auditor expects. */
@@ -32,6 +41,7 @@ export interface VerifyOptions {
 
 const nextKey = 'Get it once, on a safe way: `sallyport ca show --only log-key > FILE`.';
 const nextPrevious = 'Give a file that `sallyport audit checkpoint --out FILE` wrote.';
+const nextPolicy = 'Give a witness policy; docs/operations/witness.md shows one.';
 const nextBundle = 'Give a file that `sallyport audit export --out FILE` wrote.';
 
 /**
@@ -42,8 +52,14 @@ export async function verifyLog(bundle: string, options: VerifyOptions, terminal
   const verifierKey = mustRead(options.key, nextKey).trim();
   if (!/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/.test(verifierKey))
     throw usage(`${options.key} is not the verifier key of a log.`, nextKey);
+  const witnessPolicy = options.policy === undefined ? undefined : mustRead(options.policy, nextPolicy);
+  if (witnessPolicy !== undefined) {
+    const fault = policyFor(witnessPolicy, verifierKey);
+    if (typeof fault === 'string') throw usage(`${options.policy}: ${fault}.`, nextPolicy);
+  }
   const proof = readProof(bundle);
-  if (proof !== undefined) return verifyReceipt(proof, verifierKey, options, terminal);
+  const asked = { verifierKey, ...(witnessPolicy === undefined ? {} : { witnessPolicy }) };
+  if (proof !== undefined) return verifyReceipt(proof, asked, options, terminal);
   if (options.certificate !== undefined)
     throw usage(
       `${bundle} is not a receipt.`,
@@ -56,7 +72,7 @@ export async function verifyLog(bundle: string, options: VerifyOptions, terminal
     terminal,
     'Verifying',
     verifyBundle(bundle, {
-      verifierKey,
+      ...asked,
       ...(previousCheckpoint === undefined ? {} : { previousCheckpoint }),
       part: options.part === true,
     }),
@@ -83,7 +99,7 @@ function readProof(path: string): string | undefined {
 
 function verifyReceipt(
   proof: string,
-  verifierKey: string,
+  asked: Pick<ProofOptions, 'verifierKey' | 'witnessPolicy'>,
   { certificate, previous, part }: VerifyOptions,
   terminal: Terminal,
 ): Result {
@@ -91,21 +107,27 @@ function verifyReceipt(
     throw usage('A receipt has no earlier state and no parts.', 'Leave --previous and --part out.');
   const held = certificate === undefined ? undefined : heldCertificate(certificate);
   const verdict = verifyProof(proof, {
-    verifierKey,
+    ...asked,
     ...(held === undefined ? {} : { certificate: held }),
   });
   if (verdict.exitCode === 2) throw usage(verdict.integrity.detail, nextKey);
-  const { integrity, facts, exitCode } = verdict;
+  const { integrity, witnesses, facts, exitCode } = verdict;
   const entry = facts?.entry.fields;
   return {
-    value: plain({ integrity, exitCode, ...(facts && { facts: { ...facts, entry } }) }),
+    value: plain({
+      integrity,
+      ...(witnesses && { witnesses }),
+      exitCode,
+      ...(facts && { facts: { ...facts, entry } }),
+    }),
     lines: [
       ...hangingLines(
         terminal.stdout,
         'receipt       ',
-        `${exitCode === 0 ? 'verified' : 'FAILED'}: ${integrity.detail}`,
+        `${integrity.state === 'verified' ? 'verified' : 'FAILED'}: ${integrity.detail}`,
       ),
       ...(facts === undefined ? [] : receiptLines(terminal, facts, held !== undefined)),
+      ...witnessLines(terminal, witnesses),
       '',
       exitCode === 0
         ? { text: 'Verified.', tone: 'good' }
@@ -113,6 +135,23 @@ function verifyReceipt(
     ],
     exitCode,
   };
+}
+
+/** What the witnesses say; without a policy, what nobody says. */
+function witnessLines(terminal: Terminal, witnesses: Finding | undefined): readonly Line[] {
+  const words = {
+    verified: 'verified',
+    failed: 'FAILED',
+    incomplete: 'INCOMPLETE',
+    not_checked: 'not checked',
+  };
+  return hangingLines(
+    terminal.stdout,
+    'witnesses     ',
+    witnesses === undefined
+      ? 'not looked at: --policy FILE does. Without them, rollback by the operator is not excluded'
+      : `${words[witnesses.state]}: ${witnesses.detail}`,
+  );
 }
 
 function receiptLines(terminal: Terminal, { entry, index }: ProofFacts, asked: boolean): readonly Line[] {
