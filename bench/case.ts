@@ -10,11 +10,13 @@ export interface BenchContext {
   readonly folder: string;
   /** Tells the person who waits what is going on. */
   readonly progress: (text: string) => void;
+  /** Something that the table must say and no ratio can: what could not be measured here, and why. */
+  readonly note: (text: string) => void;
 }
 
 /** One thing to measure. A case measures its own limits and peers in the same run, and gives the ratios. */
 export interface BenchCase {
-  /** For `--only`. */
+  /** What it is asked for by. */
   readonly name: string;
   run(context: BenchContext): Promise<readonly Row[]>;
 }

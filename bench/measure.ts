@@ -96,3 +96,31 @@ export function repeated(milliseconds: number, batch: number, unit: () => void):
     },
   };
 }
+
+/** Like `repeated`, for work that is waited for: one unit after another. */
+export function repeatedAsync(milliseconds: number, unit: () => Promise<unknown>): Contender {
+  return {
+    async run() {
+      const end = performance.now() + milliseconds;
+      let units = 0;
+      do {
+        for (let i = 0; i < 16; i += 1) await unit();
+        units += 16;
+      } while (performance.now() < end);
+      return units;
+    },
+  };
+}
+
+/** The limit measured just before and just after a contender, in the same round. */
+export function around(before: readonly Sample[], after: readonly Sample[]): Sample[] {
+  return before.map((sample, round) => {
+    const next = after[round] ?? sample;
+    return { cpu: (sample.cpu + next.cpu) / 2, wall: (sample.wall + next.wall) / 2 };
+  });
+}
+
+/** How many units a second: of CPU, or of the wall clock. */
+export function rate(of: readonly Sample[], by: keyof Sample = 'cpu'): string {
+  return `${Math.round(median(of.map((sample) => 1 / sample[by])))}/s`;
+}

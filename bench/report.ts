@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
+import { findPeer } from '../test/support/peers.ts';
+import type { Peer } from '../test/support/peers.ts';
 
 /** One line of the result: a ratio, and what it has to reach. */
 export interface Row {
@@ -27,12 +29,33 @@ export interface Machine {
   readonly node: string;
   readonly openssl: string;
   readonly openssh: string;
+  readonly postgres: string;
+  readonly slapd: string;
   /** Of the last minute, when the run began: other work makes every wall time a lower bound. */
   readonly load: number;
 }
 
+/** All that is told at the end. */
+export interface Run {
+  readonly rows: readonly Row[];
+  readonly notes: readonly string[];
+  readonly machine: Machine;
+  /** What repeats it. */
+  readonly command: string;
+  readonly seconds: number;
+}
+
+/** What a program says of itself, or that it is not there. */
+function versionOf(peer: Peer, flag: string): string {
+  const said = spawnSync(findPeer(peer) ?? peer, [flag], { encoding: 'utf8' });
+  if (said.error !== undefined) return `no ${peer}`;
+  const lines = `${said.stdout}\n${said.stderr}`
+    .split('\n')
+    .map((line) => line.replace(/^@?\(#\) ?\$?/, '').trim());
+  return lines.find((line) => line !== '') ?? peer;
+}
+
 export function describeMachine(): Machine {
-  const ssh = spawnSync('ssh', ['-V'], { encoding: 'utf8' });
   const processors = cpus();
   return {
     cpu: processors[0]?.model ?? 'unknown',
@@ -41,7 +64,9 @@ export function describeMachine(): Machine {
     system: `${type()} ${release()}`,
     node: process.versions.node,
     openssl: process.versions.openssl,
-    openssh: ssh.error === undefined ? ssh.stderr.trim() : 'not installed',
+    openssh: versionOf('ssh', '-V'),
+    postgres: versionOf('postgres', '--version'),
+    slapd: versionOf('slapd', '-VV'),
     load: loadavg()[0] ?? 0,
   };
 }
@@ -54,13 +79,16 @@ export function verdictOf({ value, good, gate, stretch }: Row): Verdict {
 }
 
 /** The same content as the table, for programs. `missed` names every row that did not reach its gate. */
-export function toJson(rows: readonly Row[], machine: Machine, command: string): string {
-  const judged = rows.map((row) => ({ ...row, verdict: verdictOf(row) }));
-  const missed = judged.filter(({ verdict }) => verdict === 'missed').map(({ name }) => name);
-  return `${JSON.stringify({ machine, command, rows: judged, missed }, undefined, 2)}\n`;
+export function toJson({ rows, ...run }: Run): string {
+  const judged = rows.map((row) => {
+    const verdict = verdictOf(row);
+    return { ...row, verdict, missed: verdict === 'missed' };
+  });
+  const missed = judged.filter((row) => row.missed).map(({ name }) => name);
+  return `${JSON.stringify({ ...run, rows: judged, missed }, undefined, 2)}\n`;
 }
 
-export function toTable(rows: readonly Row[], machine: Machine, command: string): string {
+export function toTable({ rows, notes, machine, command, seconds }: Run): string {
   const head = ['#', 'row', 'value', 'gate', 'stretch', 'verdict'];
   const limit = (row: Row, value: number | undefined): string =>
     value === undefined ? '' : `${row.good === 'at least' ? '≥' : '≤'} ${digits(value)}`;
@@ -85,11 +113,15 @@ export function toTable(rows: readonly Row[], machine: Machine, command: string)
     lines.push(line(cells[index] ?? []));
     lines.push(`   ${row.detail}`);
   }
-  const { cpu, cores, memoryGib, system, node, openssl, openssh, load } = machine;
+  const { cpu, cores, memoryGib, system, node, openssl, openssh, postgres, slapd, load } = machine;
+  const missed = rows.filter((row) => verdictOf(row) === 'missed').map(({ name }) => name);
   return [
     ...lines,
     '',
-    `Machine: ${cores} × ${cpu}, ${memoryGib} GiB, ${system}, load ${load.toFixed(1)}. Node ${node} (OpenSSL ${openssl}), ${openssh}.`,
+    ...notes,
+    `Missed: ${missed.length === 0 ? 'nothing' : missed.join('; ')}.`,
+    `Machine: ${cores} × ${cpu}, ${memoryGib} GiB, ${system}, load ${load.toFixed(1)} at the start; the run took ${seconds} s.`,
+    `Versions: Node ${node} (OpenSSL ${openssl}), ${openssh}, ${postgres}, ${slapd}.`,
     'Ratios of CPU time (threads and children included) unless a row says wall; medians of interleaved rounds in this one run.',
     `U is one Ed25519 signature by crypto.sign with a reused key. To repeat: ${command}`,
     '',

@@ -1,4 +1,5 @@
-// Runs the benchmarks. Options: --json, --quick, --only NAME, --rounds N (5 or more), --strict (exit 1 when a gate is missed).
+// Runs the benchmarks: all of them, or the cases that are named. Options: --json, --quick, --rounds N (5 or more), --strict (exit 1
+// when a gate is missed).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,33 +18,36 @@ const options = {
   json: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
   strict: { type: 'boolean', default: false },
-  only: { type: 'string' },
   rounds: { type: 'string', default: '5' },
 } as const;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options });
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const rounds = Number(values.rounds);
-  const chosen = cases.filter(({ name }) => values.only === undefined || values.only === name);
-  if (!Number.isInteger(rounds) || rounds < 5 || chosen.length === 0) {
-    const names = cases.map(({ name }) => name).join(', ');
-    process.stderr.write(`bench: --rounds takes 5 or more, and --only one of ${names}.\n`);
+  const names = cases.map(({ name }) => name);
+  if (!Number.isInteger(rounds) || rounds < 5 || positionals.some((name) => !names.includes(name))) {
+    process.stderr.write(`bench: --rounds takes 5 or more, and the cases are ${names.join(', ')}.\n`);
     return 2;
   }
+  const chosen = cases.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const machine = describeMachine();
   const rows: Row[] = [];
+  const notes: string[] = [];
+  const started = performance.now();
   try {
     for (const benchCase of chosen) {
       const progress = (text: string): void => void process.stderr.write(`${benchCase.name}: ${text}\n`);
-      rows.push(...(await benchCase.run({ rounds, quick: values.quick, folder, progress })));
+      const note = (text: string): void => void notes.push(`${benchCase.name}: ${text}`);
+      rows.push(...(await benchCase.run({ rounds, quick: values.quick, folder, progress, note })));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   const given = process.argv.slice(2).filter((word) => word !== '--json');
   const command = ['npm run bench', ...(given.length > 0 ? ['--', ...given] : [])].join(' ');
-  process.stdout.write(values.json ? toJson(rows, machine, command) : toTable(rows, machine, command));
+  const run = { rows, notes, machine, command, seconds: Math.round((performance.now() - started) / 1000) };
+  process.stdout.write(values.json ? toJson(run) : toTable(run));
   return values.strict && rows.some((row) => verdictOf(row) === 'missed') ? 1 : 0;
 }
 

@@ -13,7 +13,7 @@ import {
   verifySignature,
 } from '../../src/ssh/index.ts';
 import type { BenchCase } from '../case.ts';
-import { median, race, repeated, speedRatio } from '../measure.ts';
+import { around, race, rate, repeated, speedRatio } from '../measure.ts';
 import type { Contender, Sample } from '../measure.ts';
 import type { Row } from '../report.ts';
 import { newEd25519, signatureLoop } from '../signing.ts';
@@ -138,11 +138,7 @@ function rowsOf(
   >,
 ): Row[] {
   const { ours, limit, limitAgain, onePerSpawn, manyPerSpawn, sshpk } = samples;
-  const around = limit.map((sample, round) => {
-    const after = limitAgain[round] ?? sample;
-    return { cpu: (sample.cpu + after.cpu) / 2, wall: (sample.wall + after.wall) / 2 };
-  });
-  const rate = (of: readonly Sample[]): string => `${Math.round(median(of.map(({ cpu }) => 1 / cpu)))}/s`;
+  const besideOurs = around(limit, limitAgain);
   const row = (
     target: number,
     name: string,
@@ -159,7 +155,7 @@ function rowsOf(
     detail: `${rate(ours)} against ${rate(other)}`,
   });
   return [
-    row(1, 'U-rate', around, 0.8, 0.95),
+    row(1, 'U-rate', besideOurs, 0.8, 0.95),
     row(2, 'ssh-keygen -s, one per spawn', onePerSpawn, 150, 300),
     row(2, 'ssh-keygen -s, 200 per spawn', manyPerSpawn, 10, 20),
     row(3, 'sshpk.createCertificate', sshpk, 150, 250),
