@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
+import { groupCommitCase } from './cases/group-commit.ts';
 import { httpIssuanceCase } from './cases/http-issuance.ts';
 import { krlCase } from './cases/krl.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
@@ -12,7 +13,7 @@ import { describeMachine, toJson, toTable, verdictOf } from './report.ts';
 import type { Row } from './report.ts';
 
 /** In the order of the table. A new case is one file in cases/ and one name here. */
-const cases: readonly BenchCase[] = [sshCertificateCase, httpIssuanceCase, krlCase];
+const cases: readonly BenchCase[] = [sshCertificateCase, httpIssuanceCase, groupCommitCase, krlCase];
 
 const options = {
   json: { type: 'boolean', default: false },

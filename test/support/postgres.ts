@@ -63,9 +63,10 @@ function command(
 
 const env = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' };
 
-/** Makes a server of its own and starts it. */
+/** @param folder of its own. @param durable with the server's own defaults: what is committed survives a power cut */
 export async function startPostgres(
   folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-')),
+  { durable = false } = {},
 ): Promise<PostgresServer> {
   if (process.getuid?.() === 0) {
     const id = (flag: string): number =>
@@ -90,8 +91,11 @@ export async function startPostgres(
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr ?? made.error?.message}`);
   const port = await freePort();
   // Without fsync: a killed process loses nothing that it wrote, only a machine would.
-  const settings = `listen_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = '${folder}'\nfsync = off
-full_page_writes = off\nmax_connections = 200\nshared_buffers = 64MB\nautovacuum_naptime = 5s\nlogging_collector = off\n`;
+  const speed = durable
+    ? 'shared_buffers = 256MB\n'
+    : 'fsync = off\nfull_page_writes = off\nshared_buffers = 64MB\nautovacuum_naptime = 5s\n';
+  const settings = `listen_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = '${folder}'\n${speed}max_connections = 200
+logging_collector = off\n`;
   appendFileSync(join(data, 'postgresql.conf'), settings);
   const server = serverIn(folder, port);
   await server.start();
