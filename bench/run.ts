@@ -5,15 +5,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
+import { accountingCase } from './cases/accounting.ts';
 import { groupCommitCase } from './cases/group-commit.ts';
 import { httpIssuanceCase } from './cases/http-issuance.ts';
+import { httpStackCase } from './cases/http-stack.ts';
 import { krlCase } from './cases/krl.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
 import { describeMachine, toJson, toTable, verdictOf } from './report.ts';
 import type { Row } from './report.ts';
 
 /** In the order of the table. A new case is one file in cases/ and one name here. */
-const cases: readonly BenchCase[] = [sshCertificateCase, httpIssuanceCase, groupCommitCase, krlCase];
+const cases: readonly BenchCase[] = [
+  sshCertificateCase,
+  httpIssuanceCase,
+  groupCommitCase,
+  accountingCase,
+  krlCase,
+  httpStackCase,
+];
 
 const options = {
   json: { type: 'boolean', default: false },
