@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
 import { accountingCase } from './cases/accounting.ts';
+import { eventLoopCase } from './cases/event-loop.ts';
 import { groupCommitCase } from './cases/group-commit.ts';
 import { httpIssuanceCase } from './cases/http-issuance.ts';
 import { httpStackCase } from './cases/http-stack.ts';
 import { krlCase } from './cases/krl.ts';
+import { ldapLoginCase } from './cases/ldap-login.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
 import { describeMachine, toJson, toTable, verdictOf } from './report.ts';
 import type { Row } from './report.ts';
@@ -21,6 +23,8 @@ const cases: readonly BenchCase[] = [
   groupCommitCase,
   accountingCase,
   krlCase,
+  ldapLoginCase,
+  eventLoopCase,
   httpStackCase,
 ];
 
