@@ -51,6 +51,13 @@ export function postgresCpuSeconds(server: PostgresServer): number {
   const file = join(server.sql('postgres', 'SHOW data_directory'), 'postmaster.pid');
   const pid = Number(readFileSync(file, 'utf8').split('\n', 1)[0]);
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-  const living = children.map((child) => processCpuSeconds(Number(child), 'alone'));
+  const living = children.map((child) => {
+    try {
+      return processCpuSeconds(Number(child), 'alone');
+    } catch {
+      // It ended a moment ago, and is in the sum of those that have.
+      return 0;
+    }
+  });
   return living.reduce((sum, seconds) => sum + seconds, processCpuSeconds(pid, 'with children'));
 }
