@@ -3,6 +3,7 @@ import { KrlPublisher } from '../../src/broker/index.ts';
 import type { Credential, Store } from '../../src/broker/index.ts';
 import { createSshUserIssuer } from '../../src/issuance/index.ts';
 import { systemClock, systemRandom } from '../../src/kernel/index.ts';
+import { ListWorker } from '../../src/revocation/index.ts';
 import { createSigner, generatePrivateKey } from '../../src/keys/index.ts';
 import type { BenchCase, BenchContext } from '../case.ts';
 import { createIssuances } from '../issuance.ts';
@@ -56,7 +57,14 @@ async function publisherOf({ progress }: BenchContext, store: Store, count: numb
   const revokedSerials: Store['revokedSerials'] = async (...asked) =>
     randomFillSync(new BigUint64Array((await store.revokedSerials(...asked)).length)).sort();
   const listSigner = createSigner(newEd25519().privateKey);
-  return new KrlPublisher({ store: { ...store, revokedSerials }, issuer, listSigner, clock: systemClock });
+  const worker = new ListWorker();
+  return new KrlPublisher({
+    store: { ...store, revokedSerials },
+    issuer,
+    listSigner,
+    worker,
+    clock: systemClock,
+  });
 }
 
 /** Signatures in the thread pool, each verified there before it is released, as an RSA CA makes them. */
