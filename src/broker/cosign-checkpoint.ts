@@ -66,7 +66,7 @@ interface Round {
 const betweenRoundsMs = 1000;
 /** A quorum that is not there by then will not come: the log has grown, and the next round asks about all of it. */
 const longestRoundMs = 6000;
-const longestPauseMs = 60_000;
+const longestPauseMs = 15_000;
 /** One lost packet is no failure. */
 const failuresToTell = 2;
 

@@ -1,10 +1,11 @@
-import { encodeProof, inclusionProof } from '../accounting/index.ts';
+import { encodeProof, inclusionProof, parseCheckpoint } from '../accounting/index.ts';
 import { CodedError, type Serial } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { refuseForbidden, takeLook } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { seesWholeLog, shownTo } from './shown-entry.ts';
 import type { Credential, StoredEntry } from './unit-of-work.ts';
+import { shownCheckpoint } from './witnessed-release.ts';
 
 /** What the log and the rows say of one serial of this broker's CA. */
 export interface ExplainedCertificate {
@@ -62,7 +63,8 @@ export async function proveIssue(rooms: Rooms, serial: Serial, caller: SignedIn)
       },
     );
   }
-  const { size, checkpoint } = await rooms.store.logHead();
+  const checkpoint = await shownCheckpoint(rooms, issue.index);
+  const { size } = parseCheckpoint(checkpoint);
   const path = await inclusionProof(issue.index, size, (...place) => rooms.store.readTile(...place));
   return encodeProof({ index: issue.index, entry: issue.bytes, path, checkpoint });
 }

@@ -3,6 +3,7 @@ import { checkpointOf, parseCheckpoint, rootAt, writeBundle } from '../accountin
 import { CodedError, isCodedError } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import { shownCheckpoint } from './witnessed-release.ts';
 
 /** What is there already of an export that broke off. */
 export interface HeldPart {
@@ -43,7 +44,7 @@ export async function exportLog(
   });
   const checkpoint =
     range.held === undefined
-      ? (await store.logHead()).checkpoint
+      ? await shownCheckpoint(rooms, last(range, (await store.logHead()).size))
       : await sameCheckpoint(rooms, range.held.checkpoint);
   const { size } = parseCheckpoint(checkpoint);
   const from = range.from ?? 0n;
@@ -64,6 +65,11 @@ export async function exportLog(
     signer: logSigner,
   });
   return range.held === undefined ? bundle : behind(bundle, range.held);
+}
+
+/** The last entry that is asked for. */
+function last({ to }: ExportRange, size: bigint): bigint {
+  return (to === undefined || to > size ? size : to) - 1n;
 }
 
 /** A checkpoint of an earlier size, if this log signed it; lines of others behind that signature are passed on as they are. */

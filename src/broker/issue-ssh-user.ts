@@ -13,7 +13,8 @@ import { credentialFields, entryBy, stillSignedIn } from './entries.ts';
 import { lockedOut } from './open-session.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { voidSerial } from './void-serial.ts';
-import type { Credential } from './unit-of-work.ts';
+import type { Committed, Credential } from './unit-of-work.ts';
+import { waitForQuorum } from './witnessed-release.ts';
 
 export interface SshUserRequest {
   /** In any format that `readSubjectKey` takes. */
@@ -36,7 +37,7 @@ export interface IssuedSshUser {
 /**
  * A session becomes an SSH user certificate. Decide, then sign; record, then release.
  * @throws CodedError the first refusal's `policy.…` code with all of them in its details, `revocation.key_revoked`,
- * `policy.too_many_certificates`, `identity.locked_out`, `ssh.…` for a key that cannot be read, `store.…`
+ * `policy.too_many_certificates`, `accounting.no_quorum`, `identity.locked_out`, `ssh.…` for a key that cannot be read, `store.…`
  */
 export async function issueSshUser(
   rooms: Rooms,
@@ -123,8 +124,9 @@ export async function issueSshUser(
     issuedMs: atMs,
   };
   const settledSerials = rooms.serials.takeSettled();
+  let committed: Committed;
   try {
-    await store.commit({
+    committed = await store.commit({
       guard: { ...stillSignedIn(caller), keyFingerprint: subject.fingerprint },
       credential,
       // All of them, also those that were the person's own before: they may have been released meanwhile.
@@ -139,7 +141,10 @@ export async function issueSshUser(
   }
   rooms.serials.settle(serial);
 
-  // 6. Only now does it leave the process.
+  // 6. Where the profile says so: not before a quorum of witnesses vouches for the entry.
+  if (grant.requireWitness) await waitForQuorum(rooms, { credential, index: committed.firstIndex }, caller);
+
+  // 7. Only now does it leave the process.
   rooms.counters.issued(grant.profile);
   return { certificate: formatCertificate(certificate, keyId), credential, grant };
 }

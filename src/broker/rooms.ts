@@ -36,7 +36,7 @@ export interface Rooms {
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
   /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */
-  readonly cosigning?: Cosigning | undefined;
+  readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest'> | undefined;
   readonly krl: KrlPublisher;
   readonly delivery: Pick<LogDelivery, 'states'>;
   readonly authority: Authority;

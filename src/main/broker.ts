@@ -161,7 +161,7 @@ interface RoomParts {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly policy: () => Policy;
-  readonly cosigning: Rooms['cosigning'];
+  readonly cosigning: Witnesses['cosigning'] | undefined;
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {

@@ -199,7 +199,11 @@ export async function startBrokerStub(options: StubOptions = {}): Promise<Broker
       body: {
         sshUserCa: { ...named(ca), algorithm: 'ed25519' },
         listKey: named(list),
-        log: { origin: 'broker.example/log', verifierKey: 'broker.example/log+0123abcd+AQIDBA==' },
+        log: {
+          origin: 'broker.example/log',
+          verifierKey: 'broker.example/log+0123abcd+AQIDBA==',
+          quorum: null,
+        },
       },
     }),
     'GET /v1/krl': () => ({ body: firstKrl.bytes }),

@@ -1,8 +1,5 @@
 import { type Finding, isPart, type State, type Verdict } from './verdict.ts';
 
-const unwitnessed =
-  'No witness signed it: rollback by the operator is not excluded, nor that others were shown another log.';
-
 const words: Readonly<Record<State, string>> = {
   verified: 'verified',
   failed: 'FAILED',
@@ -35,9 +32,7 @@ export function describeVerdict(verdict: Verdict): string {
       `personal      ${facts.opened} shown, ${facts.erased} erased by rule, ${facts.withheld} withheld from this export`,
       '',
       `This shows that ${isPart(facts) ? 'none of these entries' : 'no entry'} was changed, added, removed or moved since the log signed this checkpoint.`,
-      verdict.witnesses?.state === 'verified'
-        ? 'A quorum of your witnesses cosigned it: a later rollback would show, and so would another log for others.'
-        : unwitnessed,
+      excluded(verdict.witnesses),
     );
     if (verdict.consistency.state === 'not_checked') {
       lines.push(
@@ -47,6 +42,14 @@ export function describeVerdict(verdict: Verdict): string {
   }
   lines.push('', conclude(verdict));
   return `${lines.join('\n')}\n`;
+}
+
+/** What the checkpoint alone cannot show, and witnesses can. */
+function excluded(witnesses: Finding | undefined): string {
+  if (witnesses?.state === 'verified')
+    return 'A quorum of your witnesses cosigned it: a later rollback would show, and so would another log for others.';
+  const who = witnesses?.state === 'incomplete' ? 'Too few witnesses' : 'No witness';
+  return `${who} signed it: rollback by the operator is not excluded, nor that others were shown another log.`;
 }
 
 function conclude({ exitCode, completeness, facts }: Verdict): string {

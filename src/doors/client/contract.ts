@@ -108,7 +108,12 @@ export interface NamedKey {
 export interface AuthorityAnswer {
   readonly sshUserCa: NamedKey & { readonly algorithm: string };
   readonly listKey: NamedKey;
-  readonly log: { readonly origin: string; readonly verifierKey: string };
+  /** `quorum`: whose cosignatures the broker asks for; undefined: nobody’s. */
+  readonly log: {
+    readonly origin: string;
+    readonly verifierKey: string;
+    readonly quorum?: string;
+  };
 }
 
 /**
@@ -125,6 +130,7 @@ export function readAuthority(answer: Answer): AuthorityAnswer {
       origin: log.token('origin', /^[^\s+\p{Cc}]+$/u, 400),
       // C2SP signed-note verifier key: name+hash+base64.
       verifierKey: log.token('verifierKey', /^[^\s+\p{Cc}]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$/u, 1000),
+      ...(log.has('quorum') ? { quorum: log.text('quorum', 1000) } : {}),
     },
   };
 }

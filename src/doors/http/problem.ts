@@ -31,6 +31,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'accounting.bad_range': 400,
   'accounting.export_changed': 409,
   'accounting.never_issued': 404,
+  'accounting.no_quorum': 503,
   'http.bad_request': 400,
   'http.method_not_allowed': 405,
   'http.not_found': 404,

@@ -355,11 +355,12 @@ export const routes: readonly Route[] = [
     method: 'get',
     path: '/v1/audit/checkpoint',
     permission: 'public',
-    summary: 'The signed checkpoint of the accounting log (C2SP tlog-checkpoint).',
+    summary:
+      'The newest signed checkpoint of the accounting log (C2SP tlog-checkpoint): where witnesses are asked, the newest that met their quorum.',
     answers: { status: 200, contentType: 'text/plain' },
     async handle({ rooms }) {
-      const { checkpoint } = await rooms.store.logHead();
-      return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(checkpoint) };
+      const note = rooms.cosigning?.newest?.note ?? (await rooms.store.logHead()).checkpoint;
+      return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(note) };
     },
   }),
 ];

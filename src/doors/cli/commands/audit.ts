@@ -190,10 +190,19 @@ export async function showCheckpoint(
   if (origin === '' || !/^\d{1,20}$/.test(size) || !text.includes('\n\n\u2014 '))
     throw badAnswer('the checkpoint is not one');
   const value = { origin, size, root, checkpoint: text };
-  if (options.out === undefined) return { value, lines: text.trimEnd().split('\n') };
+  const notes = [witnessNote(text)];
+  if (options.out === undefined) return { value, lines: text.trimEnd().split('\n'), notes };
   writeByRename(options.out, text, terminal.random, 0o644);
   return {
     value: { ...value, file: options.out },
     lines: [{ text: `Wrote ${options.out}: size ${size}.`, tone: 'good' }],
+    notes,
   };
+}
+
+/** What the signature lines behind the log's own are worth. */
+function witnessNote(text: string): string {
+  const others = text.split('\n\u2014 ').length - 2;
+  if (others <= 0) return 'note: no witness: rollback by the operator is not excluded.';
+  return `note: ${others} other signature line${others === 1 ? '' : 's'}; \`sallyport audit verify --policy\` says whose.`;
 }

@@ -3,7 +3,7 @@ import { withBroker } from '../command.ts';
 import { fieldLines } from '../output.ts';
 import { withProgress } from '../progress.ts';
 import { fingerprint, parsePublicKey } from '../../../ssh/index.ts';
-import { CodedError } from '../../../kernel/index.ts';
+import { CodedError, printable } from '../../../kernel/index.ts';
 import type { NamedKey } from '../../client/index.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -42,6 +42,10 @@ export async function showCa(options: CaShowOptions, terminal: Terminal): Promis
       `  ${listKey.publicKey}`,
       { text: 'Key that signs the log (for `audit verify --key`):', tone: 'strong' },
       `  ${log.verifierKey}`,
+      { text: 'Witnesses of the log:', tone: 'strong' },
+      log.quorum === undefined
+        ? '  no witness: rollback by the operator is not excluded'
+        : `  quorum ${printable(log.quorum, 100)} of the broker’s policy`,
     ],
     ...(terminal.stdout.isTTY === true
       ? {

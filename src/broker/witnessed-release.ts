@@ -1,0 +1,72 @@
+import { CodedError } from '../kernel/index.ts';
+import { credentialFields, fromCaller } from './entries.ts';
+import type { Rooms, SignedIn } from './rooms.ts';
+import type { Credential } from './unit-of-work.ts';
+
+/** Longer than a witness takes to answer, shorter than clients wait. */
+const quorumWaitMs = 10_000;
+const shownWaitMs = 3000;
+
+/**
+ * Waits until a quorum of witnesses has cosigned a checkpoint that covers the issue of a certificate. Without one it is revoked,
+ * and the list published: it was never handed out, and must not be good should it turn up.
+ * @param issue.index of its entry. @throws CodedError `accounting.no_quorum`, `store.conflict` when somebody revoked it meanwhile, `store.…`
+ */
+export async function waitForQuorum(
+  rooms: Rooms,
+  issue: { readonly credential: Credential; readonly index: bigint },
+  caller: SignedIn,
+): Promise<void> {
+  const { credential, index } = issue;
+  if ((await rooms.cosigning?.covering(index, quorumWaitMs)) === undefined) {
+    await withdraw(rooms, credential, caller);
+    throw new CodedError(
+      'accounting.no_quorum',
+      `Too few witnesses have cosigned the log; the certificate ${credential.serial} was revoked instead of handed out.`,
+      { next: 'Try again in a moment. If it stays, tell whoever runs the broker that witnesses are down.' },
+    );
+  }
+  const { caFingerprint, serial } = credential;
+  const live = await rooms.store.liveCredentials(
+    { kind: 'serial', caFingerprint, serial },
+    rooms.clock.nowMs(),
+  );
+  if (live.length > 0) return;
+  throw new CodedError('store.conflict', 'The certificate was revoked before it was handed out.', {
+    next: 'Ask again; if the refusal stays, ask your administrator.',
+  });
+}
+
+async function withdraw(rooms: Rooms, credential: Credential, caller: SignedIn): Promise<void> {
+  const atMs = rooms.clock.nowMs();
+  await rooms.store.commit({
+    revoke: { credentials: [credential], atMs, reason: 'not handed out: no quorum of witnesses' },
+    entries: [
+      {
+        type: 'cred.revoke',
+        outcome: 'success',
+        reasonCode: 'accounting.no_quorum',
+        timeMs: atMs,
+        actor: { kind: 'broker' },
+        subject: { uid: credential.personId },
+        fields: { ...fromCaller(caller).fields, cred: credentialFields(credential) },
+        personal: fromCaller(caller).personal,
+      },
+    ],
+  });
+  rooms.counters.revoked(1);
+  // The timer publishes what this could not.
+  await rooms.krl.publish().catch(() => undefined);
+}
+
+/**
+ * The checkpoint to show somebody who wants to see an entry in it: one that witnesses cosigned, if there is one within a few
+ * seconds; else the newest that the log itself signed.
+ */
+export async function shownCheckpoint(
+  { store, cosigning }: Pick<Rooms, 'store' | 'cosigning'>,
+  index: bigint,
+): Promise<string> {
+  const cosigned = await cosigning?.covering(index, shownWaitMs);
+  return cosigned?.note ?? (await store.logHead()).checkpoint;
+}
