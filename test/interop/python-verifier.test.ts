@@ -33,7 +33,7 @@ function example(file: string, name: string): string {
   return found;
 }
 
-describeWithPeers(['python3'], 'the verifier in Python, written from docs/formats alone', () => {
+describeWithPeers(['python3'], 'the verifier in Python, written from docs/formats', () => {
   const python = findPeer('python3') ?? 'python3';
   const signer = newSigner();
   const key = verifierKey(origin, signer.publicKey);

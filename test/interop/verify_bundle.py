@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Judges a bundle of the accounting log, offline: integrity, consistency, completeness.
 
-A second implementation, written from docs/formats/log.md, checkpoint.md and bundle.md alone. It shares nothing with src/, so
-that a misreading of the paper is a misreading of one of the two. One pass, standard library only, in memory that does not
+A second implementation, written from docs/formats/log.md, checkpoint.md and bundle.md before src/accounting/verify had been
+read; where the two disagreed afterwards, the paper was mended and this follows it. It shares nothing with src/. One pass, standard library only, in memory that does not
 grow with the file (but for what log.md section 7 lets a log demand: runs of serials).
 
 Exit codes: 0 verified, 1 failed, 3 incomplete, 2 the question was wrong.
