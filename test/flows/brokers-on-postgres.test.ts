@@ -117,7 +117,7 @@ describeWithPeers(['postgres', 'psql'], 'two brokers on one PostgreSQL database'
     expect(answers).toEqual([wrong, wrong, wrong, 'identity.throttled', 'identity.throttled']);
   });
 
-  it('lose nothing when one of them dies again and again under load', async () => {
+  it('lose nothing when one of them, or the server, is killed again and again under load', async () => {
     const total = Number(process.env['SALLYPORT_TEST_ISSUANCES'] ?? 1500);
     const sessions = await Promise.all([0, 1].map(() => logInTo(folder(1), alice)));
     const admin = await logInTo(folder(1), boss);
@@ -158,8 +158,13 @@ describeWithPeers(['postgres', 'psql'], 'two brokers on one PostgreSQL database'
       from.close();
     };
     const kill = async (): Promise<void> => {
-      while (held.length < total) {
+      for (let round = 1; held.length < total; round += 1) {
         await delay(300 + Math.random() * 1500);
+        if (round % 3 === 0) {
+          await server.kill();
+          await server.start();
+          continue;
+        }
         const [broker] = running;
         if (broker === undefined || held.length >= total) return;
         const gone = once(broker.process, 'exit');

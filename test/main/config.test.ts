@@ -94,7 +94,7 @@ describe('a configuration', () => {
       /^7:9: \*d: /,
     ],
     ['another version', changed('version: 1', 'version: 2'), /^1:1: version: /],
-    ['an unknown field', changed('data: data', 'data: data\ndatabase: x'), /^7:1: /],
+    ['an unknown field', changed('data: data', 'data: data\ndatabases: x'), /^7:1: /],
     ['an unknown field further in', changed('  folder: keys', '  folder: keys\n  pass: x'), /^10:3: keys: /],
     ['a missing field', changed('data: data\n', ''), /^1:1: data: /],
     ['a missing field further in', changed('  folder: keys\n', ''), /^8:1: keys\.folder: /],

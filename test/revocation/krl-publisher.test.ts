@@ -112,6 +112,37 @@ describe.each(implementations)('the publisher of lists over $name', ({ newPlace 
     expect(serialsOf(inForce())).toEqual(made.map(({ serial }) => serial));
   });
 
+  it('serves what another broker published, and publishes nothing itself then', async () => {
+    await publisher.resume();
+    const other = newPublisher();
+    await other.resume();
+    const made = await issue();
+    await revoke(made);
+    const list = await other.publish();
+    signatures = 0;
+    await publisher.catchUp();
+    expect([inForce().version, inForce().sha256, signatures]).toEqual([list.version, list.sha256, 0]);
+    expect(await publishEntries()).toBe(2);
+  });
+
+  it('takes the list of whoever was quicker when it holds everything, and makes the next one when it does not', async () => {
+    await publisher.resume();
+    const other = newPublisher();
+    await other.resume();
+    for (let round = 0; round < 10; round += 1) {
+      const made = await issue();
+      await revoke(made);
+      const lists = await Promise.all([publisher.publish(), other.publish()]);
+      for (const list of lists) expect(serialsOf(list)).toContain(made.serial);
+    }
+    const entries = await store.searchLog({ type: 'krl.publish', limit: 1000 });
+    const versions = entries.map(({ bytes }) =>
+      Number((JSON.parse(bytes.toString()) as { artifact: { version: string } }).artifact.version),
+    );
+    expect(versions).toEqual(versions.map((_, at) => versions.length - at));
+    expect(inForce().version).toBe((await store.publication('krl'))?.version);
+  });
+
   it('serves the old list while the new one fails, and catches up without being asked again', async () => {
     const before = await publisher.resume();
     const made = await issue();
