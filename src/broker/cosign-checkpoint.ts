@@ -159,10 +159,15 @@ export class Cosigning {
 
   /** What was kept counts only if it meets the policy of today. */
   async #resume(): Promise<void> {
-    const kept = await this.#parts.store.cosignedCheckpoint();
+    const [kept, head] = await Promise.all([
+      this.#parts.store.cosignedCheckpoint(),
+      this.#parts.store.logHead(),
+    ]);
     this.#started = true;
     if (kept === undefined) return;
     const { text, lines } = cut(kept.note);
+    // A log that was begun anew after a loss has another name, and its witnesses know nothing of it.
+    if (!text.startsWith(`${head.origin}\n`) || kept.size > head.size) return;
     const cosigned = new Set<string>();
     for (const { name, key } of this.#parts.policy.witnesses) {
       const found = findCosignature(text, lines, key);

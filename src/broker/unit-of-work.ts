@@ -136,7 +136,7 @@ export interface Change {
     readonly revokedReasons?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
     readonly person?: PersonId;
   };
-  /** Kept instead of the one before; left alone when that one has more entries. */
+  /** Kept instead of the one before; left alone when that one is of the same log and has more entries. */
   readonly cosigned?: CosignedCheckpoint;
   /**
    * How far a sink of the log has got: entries below `next` arrived there. Refused unless it stands at `from` (0 at first), so

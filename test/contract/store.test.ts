@@ -1209,7 +1209,7 @@ describe.each(implementations)(
 
     describe('a cosigned checkpoint', () => {
       const covering = (size: bigint, name: string): Change => ({
-        cosigned: { size, note: name },
+        cosigned: { size, note: `a.log\n${name}` },
         entries: [],
       });
 
@@ -1218,16 +1218,22 @@ describe.each(implementations)(
         await store.commit(covering(3n, 'three'));
         await store.commit(covering(9n, 'nine'));
         await store.commit(covering(8n, 'eight'));
-        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'nine' });
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'a.log\nnine' });
         await reopen();
-        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'nine' });
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 9n, note: 'a.log\nnine' });
         expect((await store.logHead()).size).toBe(0n);
       });
 
       it('of the same size takes its place: with more lines', async () => {
         await store.commit(covering(3n, 'one line'));
         await store.commit(covering(3n, 'two lines'));
-        expect(await store.cosignedCheckpoint()).toEqual({ size: 3n, note: 'two lines' });
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 3n, note: 'a.log\ntwo lines' });
+      });
+
+      it('of a log that was begun anew takes its place, however short it is', async () => {
+        await store.commit(covering(9n, 'nine'));
+        await store.commit({ cosigned: { size: 2n, note: 'new.log\ntwo' }, entries: [] });
+        expect(await store.cosignedCheckpoint()).toEqual({ size: 2n, note: 'new.log\ntwo' });
       });
 
       it('is not there when its change was refused', async () => {

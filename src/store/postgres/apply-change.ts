@@ -206,7 +206,9 @@ function erase(send: Send, change: NonNullable<Change['erase']>): void {
 function keepCosigned(send: Send, { size, note }: NonNullable<Change['cosigned']>): void {
   send(
     `INSERT INTO cosigned_checkpoint VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE SET size = excluded.size, note = excluded.note
-     WHERE excluded.size >= cosigned_checkpoint.size`,
+     -- A log that was begun anew has another name in its first line.
+     WHERE excluded.size >= cosigned_checkpoint.size
+       OR split_part(excluded.note, E'\\n', 1) <> split_part(cosigned_checkpoint.note, E'\\n', 1)`,
     [size, note],
   );
 }

@@ -200,10 +200,15 @@ function erase({ run }: Writing, change: NonNullable<Change['erase']>): void {
   run('DELETE FROM session WHERE person_id = ?', person);
 }
 
+/** The first line of a note, by which a log that was begun anew is told from the one before. */
+function origin(table: string): string {
+  return `substr(${table}.note, 1, instr(${table}.note, char(10)))`;
+}
+
 function keepCosigned({ run }: Writing, { size, note }: NonNullable<Change['cosigned']>): void {
   run(
     `INSERT INTO cosigned_checkpoint VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET size = excluded.size, note = excluded.note
-     WHERE excluded.size >= cosigned_checkpoint.size`,
+     WHERE excluded.size >= cosigned_checkpoint.size OR ${origin('excluded')} <> ${origin('cosigned_checkpoint')}`,
     size,
     note,
   );
