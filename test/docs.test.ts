@@ -160,7 +160,7 @@ describe('commands that the documents print', () => {
 
   it('would not pass if they were invented', async () => {
     expect(await resolve(['admin', 'rewoke'])).toBeUndefined();
-    expect(await resolve(['backup'])).toBeUndefined();
+    expect(await resolve(['bakcup'])).toBeUndefined();
     expect((await resolve(['admin', 'revoke', '--person']))?.path).toEqual(['admin', 'revoke']);
   });
 

@@ -30,6 +30,17 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return digest(pair);
 }
 
+/** Size and root of the tree over entries that are read once, in order. */
+export function treeOver(entries: Iterable<Uint8Array>): { readonly size: bigint; readonly root: Buffer } {
+  const frontier: Buffer[] = [];
+  let size = 0n;
+  for (const entry of entries) {
+    pushLeaf(frontier, size, leafHash(entry));
+    size += 1n;
+  }
+  return { size, root: rootOf(frontier) };
+}
+
 /** Where a log that has no entry yet stands. */
 export function emptyLogHead(origin: string): LogHead {
   return { origin, size: 0n, frontier: [], root: emptyRoot() };

@@ -12,4 +12,5 @@ export {
   readTrustedFile,
   syncFolder,
 } from './private-file.ts';
+export { openSealedStream, sealStream } from './sealed-stream.ts';
 export { createSigner, type SignatureAlgorithm, type Signer } from './signer.ts';

@@ -121,7 +121,8 @@ export async function openKeyFile(path: string, purpose: KeyPurpose, passphrase:
   }
 }
 
-function derive(passphrase: string, kdf: Envelope['kdf']): Promise<Buffer> {
+/** The AES-256 key for a passphrase. */
+export function derive(passphrase: string, kdf: Envelope['kdf']): Promise<Buffer> {
   const options: ScryptOptions = { N: kdf.n, r: kdf.r, p: kdf.p, maxmem: 256 * kdf.n * kdf.r };
   return new Promise((resolve, reject) => {
     scrypt(passphrase.normalize('NFC'), Buffer.from(kdf.salt, 'base64'), 32, options, (error, key) => {

@@ -3,6 +3,7 @@
  * change whole or not at all, and answers questions. The contract is `Store` in broker/.
  */
 export { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts';
+export { copyDatabase, openStoredLog, type StoredLog } from './sqlite/database-copy.ts';
 export { loadDatabaseFile, storedOrigin } from './sqlite/database.ts';
 export type { PostgresAddress } from './postgres/address.ts';
 export { migratePostgres, type Migrated } from './postgres/migrate.ts';

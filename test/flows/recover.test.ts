@@ -273,7 +273,7 @@ describe('a recovery that does not come to its end', () => {
       await (await start()).stop();
     }
     expect(outcomes.size).toBe(2);
-  });
+  }, 300_000);
 });
 
 describe('a database that is the last one, without its checkpoint', () => {

@@ -92,6 +92,22 @@ export interface RecoverOptions {
   readonly yes: boolean;
 }
 
+export interface BackupOptions {
+  readonly configFile: string;
+  readonly out: string;
+  /** Undefined: asked for. */
+  readonly passphraseFile: string | undefined;
+  /** The CA keys and the secrets that the configuration names, too. */
+  readonly withKeys: boolean;
+}
+
+export interface RestoreOptions {
+  readonly file: string;
+  /** An empty folder, or one that does not exist. */
+  readonly out: string;
+  readonly passphraseFile: string | undefined;
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -130,4 +146,14 @@ export interface OperatorCommands {
    * `accounting.unverified_archive`, with `asItStands` what a start would be refused with
    */
   recover(options: RecoverOptions, io: OperatorIo): Promise<Outcome>;
+  /**
+   * Writes everything that a broker is into one sealed file; it may run meanwhile. @throws CodedError `main.backup_exists`,
+   * `main.sqlite_only`, `keys.weak_passphrase`
+   */
+  backup(options: BackupOptions, io: OperatorIo): Promise<Outcome>;
+  /**
+   * Opens a backup into an empty folder, or leaves nothing. @throws CodedError `main.not_empty`, `main.bad_backup`, `main.log_differs`,
+   * and as `openSealedStream`
+   */
+  restore(options: RestoreOptions, io: OperatorIo): Promise<Outcome>;
 }

@@ -77,6 +77,7 @@ export function addOperatorCommands(program: Command, table: Table): void {
         return undefined;
       }),
     );
+  addBackupCommands(program, table);
   addPeopleCommands(program, table);
   addStoreCommands(program, table);
 }
@@ -142,6 +143,57 @@ function addStoreCommands(program: Command, table: Table): void {
         );
       }),
     );
+}
+
+function addBackupCommands(program: Command, table: Table): void {
+  const { terminal, run, loadOperator } = table;
+  table
+    .add(
+      program,
+      'backup',
+      'write everything that a broker is into one sealed file; it may run meanwhile',
+      'sallyport backup --config /srv/sallyport/sallyport.yaml --out /backup/monday.sealed --passphrase-file /root/backup.passphrase',
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker')
+    .requiredOption('--out <FILE>', 'where to write it; nothing is overwritten')
+    .option('--passphrase-file <FILE>', 'a private file with the passphrase; left out: asked for')
+    .option('--with-keys', 'the CA keys and the secrets, too: who opens the file is the CA then')
+    .action((flags: BackupFlags & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await loadOperator();
+        const { config: configFile, out, passphraseFile, withKeys = false } = flags;
+        return withOperatorIo(terminal, 'Backing up', (io) =>
+          operator.backup({ configFile, out, passphraseFile, withKeys }, io),
+        );
+      }),
+    );
+  table
+    .add(
+      program,
+      'restore <file>',
+      'open a backup into an empty folder, or leave nothing',
+      'sallyport restore /backup/monday.sealed --out /srv/sallyport',
+    )
+    .requiredOption('--out <DIR>', 'an empty folder, or one that does not exist')
+    .option('--passphrase-file <FILE>', 'a private file with the passphrase; left out: asked for')
+    .action((file: string, flags: Omit<BackupFlags, 'config' | 'withKeys'> & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await loadOperator();
+        const { out, passphraseFile } = flags;
+        return withOperatorIo(terminal, 'Restoring', (io) =>
+          operator.restore({ file, out, passphraseFile }, io),
+        );
+      }),
+    );
+}
+
+interface BackupFlags {
+  readonly config: string;
+  readonly out: string;
+  readonly passphraseFile?: string;
+  readonly withKeys?: boolean;
 }
 
 function addPeopleCommands(program: Command, table: Table): void {

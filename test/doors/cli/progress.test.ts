@@ -141,6 +141,8 @@ describe('progress of the operator’s commands', () => {
       people: none,
       erasePerson: none,
       recover: none,
+      backup: none,
+      restore: none,
       serve: none,
       migrateStore: none,
       copyStore: none,

@@ -226,6 +226,8 @@ describe('the operator’s commands', () => {
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
     migrateStore: (options) => Promise.resolve((calls.push(['migrate', options]), outcome)),
     copyStore: (options) => Promise.resolve((calls.push(['copy', options]), outcome)),
+    backup: (options) => Promise.resolve((calls.push(['backup', options]), outcome)),
+    restore: (options) => Promise.resolve((calls.push(['restore', options]), outcome)),
     recover: (options) => Promise.resolve((calls.push(['recover', options]), outcome)),
   };
 
