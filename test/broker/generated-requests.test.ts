@@ -272,7 +272,7 @@ it(`of ${rounds} generated requests, the granted are signed once, the refused ne
     'take name',
   ];
   expect(met.filter((outcome) => !outcomes.has(outcome))).toEqual([]);
-});
+}, 180_000);
 
 /** The log, and only the log, names the other person. */
 function checkConflict(entry: Logged | undefined, asker: Person): void {
