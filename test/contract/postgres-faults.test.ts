@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createLogAppender, emptyLogHead, verifierKey } from '../../src/accounting/index.ts';
 import type { Store } from '../../src/broker/index.ts';
@@ -288,6 +289,21 @@ describeWithPeers(['postgres', 'psql'], 'the store on a PostgreSQL that fails', 
     await other.commit({ entries: [entry()] });
     server.sql(database, `UPDATE log_head SET checkpoint = replace(checkpoint, 'A', 'B')`);
     expect(await codeOf(store.commit({ entries: [entry()] }))).toBe('store.damaged');
+  });
+
+  it.each([
+    ['with the authority of its certificate', (ca: string) => ca, '127.0.0.1', 'done'],
+    ['with another authority', () => tls.rootCertificates[0] ?? '', '127.0.0.1', 'store.unavailable'],
+    ['under a name that is not in it', (ca: string) => ca, 'localhost', 'store.unavailable'],
+  ])('is reached over TLS only %s', async (_how, ca, host, outcome) => {
+    const address = { ...addressOf(server, database), host, tls: { ca: ca(server.ca) } };
+    const opening = openPostgresStore({ address, appender, emptyHead });
+    expect(await codeOf(opening)).toBe(outcome);
+    if (outcome !== 'done') return;
+    await (await opening).commit({ entries: [entry()] });
+    const encrypted = `SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname = '${database}' AND client_port IS NOT NULL AND usename = 'sallyport' AND application_name = 'sallyport' AND ssl`;
+    expect(server.sql(database, encrypted)).toBe('t');
+    await (await opening).close();
   });
 
   it.each([

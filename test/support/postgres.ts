@@ -18,10 +18,13 @@ import type { PostgresAddress } from '../../src/store/index.ts';
 import { sharedFolderVariable } from './broker-template.ts';
 import { freePort } from './free-port.ts';
 import { findPeer } from './peers.ts';
+import { makeTls } from './slapd.ts';
 
 /** A real PostgreSQL server on loopback, in a folder of its own. */
 export interface PostgresServer {
   readonly port: number;
+  /** PEM of the authority of its certificate, which is for 127.0.0.1. Clear text is taken as well. */
+  readonly ca: string;
   /** Runs SQL as the superuser. @throws Error with the server's words */
   sql(database: string, text: string): string;
   /** The same, while others go on. */
@@ -68,11 +71,7 @@ export async function startPostgres(
   folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-')),
   { durable = false } = {},
 ): Promise<PostgresServer> {
-  if (process.getuid?.() === 0) {
-    const id = (flag: string): number =>
-      Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
-    chownSync(folder, id('-u'), id('-g'));
-  }
+  giveToPostgres(folder);
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');
   const [program, args] = command('initdb', [
@@ -90,17 +89,30 @@ export async function startPostgres(
   const made = spawnSync(program, args, { cwd: folder, env, encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr ?? made.error?.message}`);
   const port = await freePort();
+  const tls = join(folder, 'tls');
+  makeTls(tls, 'IP:127.0.0.1');
+  for (const name of ['server.crt', 'server.key']) giveToPostgres(join(tls, name));
   // Without fsync: a killed process loses nothing that it wrote, only a machine would.
   const speed = durable
     ? 'shared_buffers = 256MB\n'
     : 'fsync = off\nfull_page_writes = off\nshared_buffers = 64MB\nautovacuum_naptime = 5s\n';
   const settings = `listen_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = '${folder}'\n${speed}max_connections = 200
+ssl = on
+ssl_cert_file = '${tls}/server.crt'
+ssl_key_file = '${tls}/server.key'
 logging_collector = off\n`;
   appendFileSync(join(data, 'postgresql.conf'), settings);
   const server = serverIn(folder, port);
   await server.start();
   server.sql('postgres', `CREATE ROLE ${owner} LOGIN; CREATE ROLE ${broker} LOGIN`);
   return server;
+}
+
+function giveToPostgres(path: string): void {
+  if (process.getuid?.() !== 0) return;
+  const id = (flag: string): number =>
+    Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
+  chownSync(path, id('-u'), id('-g'));
 }
 
 function serverIn(folder: string, port: number): PostgresServer {
@@ -127,6 +139,9 @@ function serverIn(folder: string, port: number): PostgresServer {
   };
   return {
     port,
+    get ca() {
+      return readFileSync(join(folder, 'tls', 'ca.crt'), 'utf8');
+    },
     sql: (database, text) => psql(port, database, text),
     async run(database, text) {
       const child = spawn('psql', psqlArguments(port, database, text), {

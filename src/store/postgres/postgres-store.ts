@@ -208,12 +208,22 @@ class PostgresWriter {
   /** Brings the search to the end of the log as it is now, a bounded part at a time; commits go on meanwhile. */
   catchUp(): Promise<void> {
     // Who asks while it runs may want what was committed after it began: it looks once more.
-    this.#catchingUp = (this.#catchingUp ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(async () => {
-        while (await this.#indexNext(true));
-      });
-    return this.#catchingUp;
+    return this.#indexing(
+      (this.#catchingUp ?? Promise.resolve())
+        .catch(() => undefined)
+        .then(async () => {
+          while (await this.#indexNext(true));
+        }),
+    );
+  }
+
+  #indexing(work: Promise<void>): Promise<void> {
+    this.#catchingUp = work;
+    const over = (): void => {
+      if (this.#catchingUp === work) this.#catchingUp = undefined;
+    };
+    work.then(over, over);
+    return work;
   }
 
   close(): Promise<void> {
@@ -326,9 +336,7 @@ class PostgresWriter {
       if (rows[0]?.['behind'] === true) while (await this.#indexNext(false));
     };
     // A database that refuses is told to whoever asks for something; this only saved them a wait.
-    this.#catchingUp = work()
-      .catch(() => undefined)
-      .finally(() => (this.#catchingUp = undefined));
+    this.#indexing(work()).catch(() => undefined);
   }
 
   async #indexNext(wait: boolean): Promise<boolean> {
