@@ -63,6 +63,7 @@ function installPeers() {
     rsyslog: '/usr/sbin/rsyslogd',
     'rsyslog-openssl': '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_ossl.so',
     python3: '/usr/bin/python3',
+    'rsyslog-gnutls': '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so',
   };
   const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? process.arch;
   const missing = Object.entries(wanted)

@@ -20,8 +20,10 @@ const debianPackage = {
   initdb: 'postgresql',
   psql: 'postgresql-client',
   pgbouncer: 'pgbouncer',
-  rsyslogd: 'rsyslog rsyslog-openssl',
   python3: 'python3',
+  rsyslogd: 'rsyslog',
+  'lmnsd_ossl.so': 'rsyslog-openssl',
+  'lmnsd_gtls.so': 'rsyslog-gnutls',
 } as const;
 export type Peer = keyof typeof debianPackage;
 
@@ -32,6 +34,7 @@ const folders = [
   '/usr/local/sbin',
   // Debian keeps each version of the server apart.
   ...globSync('/usr/lib/postgresql/*/bin'),
+  ...['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/rsyslog`),
 ];
 
 /** @returns the absolute path of a program, or undefined when it is not installed. */

@@ -43,17 +43,20 @@ const properties = [
   ['msg', 'msg'],
 ] as const;
 
+/** rsyslog's TLS by OpenSSL or by GnuTLS. */
+export type Driver = 'ossl' | 'gtls';
+
 /** @param permittedPeer takes only certificates of this name, and turns others down after the handshake. */
-export async function startRsyslog(permittedPeer?: string): Promise<Rsyslog> {
+export async function startRsyslog(tlsDriver: Driver, permittedPeer?: string): Promise<Rsyslog> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-rsyslog-'));
   const at = (name: string): string => join(folder, name);
   const tls = makeSinkTls(at('tls'));
   const port = await freePort();
   const who = permittedPeer === undefined ? 'certvalid"' : `name" PermittedPeer=["${permittedPeer}"]`;
-  const driver = `StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/${who}`;
+  const driver = `StreamDriver.Name="${tlsDriver}" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/${who}`;
   writeFileSync(
     at('rsyslog.conf'),
-    `global(workDirectory="${folder}" maxMessageSize="256k" DefaultNetstreamDriver="ossl"
+    `global(workDirectory="${folder}" maxMessageSize="256k" DefaultNetstreamDriver="${tlsDriver}"
   DefaultNetstreamDriverCAFile="${tls.caFile}"
   DefaultNetstreamDriverCertFile="${tls.certificateFile('server')}" DefaultNetstreamDriverKeyFile="${tls.keyFile('server')}")
 module(load="imtcp" ${driver})

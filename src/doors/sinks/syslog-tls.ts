@@ -29,12 +29,13 @@ export interface SyslogSinkOptions {
 const doubtMs = 10_000;
 const maxDoubtBytes = 1 << 20;
 /**
- * How long we wait at least, after everything was sent, before we close. A receiver that turns us down after the handshake (with TLS
- * 1.3 it checks our certificate last) closes before it has read anything, and its end crosses our data on the way. The time that
- * the handshake took is two ways there and back or more: enough for that end to arrive while it is our turn. A receiver that decides
- * later has our data unread, and then its system resets the connection (RFC 9293 section 3.6.1), which is an error here.
+ * How long we wait at least before we close. A receiver may turn us down after the handshake: with TLS 1.3 it checks our certificate
+ * last, and perhaps the name in it later still. It then closes first, sometimes in good order although our data was on the way
+ * (seen of rsyslog and of Node), and that close must not be taken for the answer to ours. So the connection must have stood for a
+ * while: since the last sign that the handshake was over at the other end too, which with TLS 1.3 is its session ticket (RFC 8446
+ * section 4.6.1), and for no less time than the handshake took.
  */
-const shortestWaitMs = 50;
+const shortestWaitMs = 250;
 
 /**
  * Syslog over TLS (RFC 5425): octet counting, TLS 1.2 or newer, both sides prove who they are.
@@ -102,12 +103,13 @@ async function sendAll(options: SyslogSinkOptions, bytes: Buffer, signal: AbortS
       socket.once('secureConnect', () => {
         progress.stage = 'tls';
         const waitMs = Math.max(shortestWaitMs, performance.now() - startedMs);
-        socket.write(bytes, () =>
-          setTimeout(() => {
+        socket.write(bytes, () => {
+          const turn = setTimeout(() => {
             progress.isOurTurn = false;
             socket.end();
-          }, waitMs).unref(),
-        );
+          }, waitMs).unref();
+          socket.on('session', () => progress.isOurTurn && turn.refresh());
+        });
       });
       socket.once('end', () => progress.isOurTurn && socket.destroy(closedEarly(where)));
       socket.once('close', () => (progress.isOurTurn ? reject(closedEarly(where)) : resolve()));
