@@ -29,6 +29,18 @@ export function processCpuSeconds(pid: number | 'self', children: 'with children
   return (children === 'alone' ? own : own + ticks(16) + ticks(17)) / ticksPerSecond;
 }
 
+/** Memory of a process in MB: what it holds now, or the most that it ever held. NaN when it is gone. */
+export function memoryMb(pid: number, which: 'VmRSS' | 'VmHWM'): number {
+  try {
+    const [, kib] =
+      new RegExp(`^${which}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return Number(kib) / 1024;
+  } catch {
+    // It ended a moment ago.
+    return NaN;
+  }
+}
+
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   const own = (user + system) / 1e6;

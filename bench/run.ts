@@ -13,6 +13,7 @@ import { httpStackCase } from './cases/http-stack.ts';
 import { krlCase } from './cases/krl.ts';
 import { ldapLoginCase } from './cases/ldap-login.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
+import { millionCase } from './cases/million.ts';
 import { twoBrokersCase } from './cases/two-brokers.ts';
 import { describeMachine, toJson, toTable, verdictOf } from './report.ts';
 import type { Row } from './report.ts';
@@ -28,6 +29,7 @@ const cases: readonly BenchCase[] = [
   ldapLoginCase,
   eventLoopCase,
   httpStackCase,
+  millionCase,
 ];
 
 const options = {

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
-import { processCpuSeconds } from '../measure.ts';
+import { memoryMb, processCpuSeconds } from '../measure.ts';
 
 /** A server in a process of its own, so that its CPU time is nobody else's. */
 export interface ChildServer {
   /** CPU seconds so far: threads, and the children that have ended. */
   cpuSeconds(): number;
+  /** What it holds in memory now, in MB (RSS). */
+  memoryMb(): number;
   /** Asks it to end (SIGTERM) and waits until it has. */
   stop(): Promise<void>;
 }
@@ -22,6 +24,7 @@ export function startChildServer(script: string, args: readonly string[]): Promi
       for (const stream of [child.stdout, child.stderr]) stream.off('data', look).resume();
       resolve({
         cpuSeconds: () => processCpuSeconds(pid, 'with children'),
+        memoryMb: () => memoryMb(pid, 'VmRSS'),
         async stop() {
           child.kill('SIGTERM');
           await ended;
