@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, readdirSync, rmSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import { loadConfig } from '../../src/main/config.ts';
 import { logOf, logSignerOf, openKeys } from '../../src/main/load.ts';
-import { copyToPostgres } from '../../src/store/index.ts';
+import { copyToPostgres, openPostgresStore } from '../../src/store/index.ts';
 import type { BrokerFolder } from '../../test/support/broker.ts';
 import { addressOf, broker, grants, newDatabase, owner } from '../../test/support/postgres.ts';
 import type { PostgresServer } from '../../test/support/postgres.ts';
@@ -27,12 +27,17 @@ export async function copiedFolder(from: BrokerFolder, server: PostgresServer): 
   const passphrase = readFileSync(join(from.folder, 'secrets', 'keys.passphrase'), 'utf8').trim();
   const keys = await openKeys(config, passphrase);
   const database = newDatabase(server);
+  const log = logOf({ origin: config.log.origin, logSigner: logSignerOf(keys.log) });
   await copyToPostgres({
     folder: join(from.folder, 'data'),
     address: addressOf(server, database, owner),
-    ...logOf({ origin: config.log.origin, logSigner: logSignerOf(keys.log) }),
+    ...log,
   });
   server.sql(database, grants());
+  // What is searched by is filled in by the first that asks: nobody is to wait for that while it is measured.
+  const store = await openPostgresStore({ address: addressOf(server, database), ...log });
+  await store.searchLog({ serial: '1', limit: 1 });
+  await store.close();
   server.sql(database, 'ANALYZE');
   const line = `database: postgres://${broker}@127.0.0.1:${server.port}/${database}`;
   writeFileSync(made.configFile, readFileSync(made.configFile, 'utf8').replace(/^data: data$/m, line));
