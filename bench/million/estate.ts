@@ -16,8 +16,9 @@ export async function filledFolder(certificates: number): Promise<BrokerFolder> 
   const args = [scriptAt('bench/million/fill-store.ts'), made.configFile, String(certificates)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const [code] = (await once(child, 'exit')) as [number | null];
-  if (code !== 0) throw new Error(`filling ${certificates} certificates ended with ${String(code)}`);
-  return made;
+  if (code === 0) return made;
+  removeFilled(made);
+  throw new Error(`filling ${certificates} certificates ended with ${String(code)}`);
 }
 
 /** A folder with the same keys whose broker runs on a copy of that database on the server, made as `store copy` makes it. */
