@@ -55,8 +55,9 @@ async function publisherOf({ progress }: BenchContext, store: Store, count: numb
     await store.commit({ revoke: { credentials, atMs, reason: 'bench' }, entries: [] });
   }
   // As many serials as the database names, but random ones: the largest list, of which no run and no bitmap can be made.
+  const random = randomFillSync(new BigUint64Array(count)).sort();
   const revokedSerials: Store['revokedSerials'] = async (...asked) =>
-    randomFillSync(new BigUint64Array((await store.revokedSerials(...asked)).length)).sort();
+    random.slice(0, (await store.revokedSerials(...asked)).length);
   const listSigner = createSigner(newEd25519().privateKey);
   const worker = new ListWorker();
   return new KrlPublisher({
