@@ -24,7 +24,7 @@ export interface Session {
   release(isOver: boolean): void;
 }
 
-const connectTimeoutMs = 3000;
+const connectTimeoutMs = 5000;
 /** Beyond what the server allows itself (`timeBounds`): only a server or network that hangs takes longer. */
 const answerTimeoutMs = 12_000;
 const readConnections = 8;

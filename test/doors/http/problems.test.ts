@@ -82,6 +82,8 @@ const beforeTheDoorOpens = [
   'store.not_empty',
   'store.pending_migration',
   'store.newer_schema',
+  'store.not_empty',
+  'store.pending_migration',
 ];
 
 /** Words of the log, or codes that another room catches. */
