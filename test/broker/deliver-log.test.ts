@@ -39,7 +39,7 @@ describe.each(implementations)('delivering the log on $name', ({ newPlace }) => 
 
   const deliver = (sinks: readonly FakeSink[] = [sink], over: Partial<ConfiguredSink> = {}): LogDelivery => {
     const delivery = new LogDelivery({
-      store,
+      store: time.watch(store),
       sinks: sinks.map((one) => ({ sink: one, from: 'start', ...over })),
       clock: time.clock,
       random: systemRandom,

@@ -61,7 +61,7 @@ describe.each(implementations)('an hour of 50 events a second on $name', ({ newP
     const own = watched(store);
     asked = own.asked;
     delivery = new LogDelivery({
-      store: own.store,
+      store: time.watch(own.store),
       sinks: sinks.map((sink) => ({ sink, from: 'start' })),
       clock: time.clock,
       random: systemRandom,
