@@ -18,11 +18,15 @@ const titles: Readonly<Record<string, string>> = {
   'log.read': 'Log read',
   'log.export': 'Log exported',
   'log.erase': 'Personal values erased',
+  'log.epoch': 'Log goes on from a lost one',
   'log.heartbeat': 'Heartbeat',
   'sink.fail': 'Sink takes nothing',
   'sink.recover': 'Sink takes entries again',
+  'witness.fail': 'Witness does not cosign',
+  'witness.recover': 'Witness cosigns again',
   'system.start': 'Broker started',
   'system.stop': 'Broker stopped',
+  'system.restore': 'Database vouched for',
 };
 
 /** A type that is not known yet is its own name. */

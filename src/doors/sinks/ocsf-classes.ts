@@ -36,9 +36,13 @@ const places: Readonly<Record<string, Place>> = {
   'log.read': at(3004, 2),
   'log.export': at(3004, 2),
   'log.erase': other(3004, 'Erase'),
+  'log.epoch': at(3004, 1),
   'log.heartbeat': other(6002, 'Heartbeat'),
   'sink.fail': other(6002, 'Sink failed'),
   'sink.recover': other(6002, 'Sink recovered'),
+  'witness.fail': other(6002, 'Witness failed'),
+  'witness.recover': other(6002, 'Witness recovered'),
+  'system.restore': other(6002, 'Restore'),
   'system.start': at(6002, 3),
   'system.stop': at(6002, 4),
 };

@@ -134,7 +134,7 @@ function entity(entry: OpenedEntry): Fields {
     return { type: 'revocation list', type_id: 99, name: 'krl', version: text('artifact', 'version') };
   if (type === 'ca.create')
     return { type: 'authority', type_id: 99, name: 'ssh-user-ca', uid: text('ca', 'ssh_user_ca_fp') };
-  const kind = text('target', 'kind') ?? 'unknown';
+  const kind = text('target', 'kind') ?? (type.startsWith('log.') ? 'log' : 'unknown');
   return { type: kind, type_id: 99, name: text('target', 'value') ?? kind };
 }
 

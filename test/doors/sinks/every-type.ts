@@ -136,6 +136,11 @@ export const everyType: readonly EntryDraft[] = [
   draft('log.erase', {
     fields: { erased: { rule: 'names', keep_days: 400, from: '0', to: '9', entries: 3 } },
   }),
+  draft('log.epoch', {
+    actor: operator,
+    fields: { epoch: { origin: 'broker.example.com/accounting/1' }, sessions: { ended: 3 } },
+    personal: { reason: 'the disk is gone' },
+  }),
   draft('log.heartbeat'),
   draft('sink.fail', {
     outcome: 'failure',
@@ -149,4 +154,11 @@ export const everyType: readonly EntryDraft[] = [
     },
   }),
   draft('system.stop'),
+  draft('system.restore', { actor: operator, fields: { restore: { size: '7' } }, personal: { reason: 'x' } }),
+  ...(['witness.fail', 'witness.recover'] as const).map((type) =>
+    draft(type, {
+      ...(type === 'witness.fail' ? { outcome: 'failure', reasonCode: 'witness.unreachable' } : {}),
+      fields: { target: { kind: 'witness', value: 'witness.example.com' } },
+    }),
+  ),
 ];
