@@ -52,6 +52,8 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     revocations: 'bigint',
   },
   sink_position: { sink: 'text', next_idx: 'bigint' },
+  cosigned_checkpoint: { id: 'int', size: 'bigint', note: 'text' },
+  revoked_range: { ca_id: 'int', first: 'bigint', last: 'bigint', until: 'bigint' },
   log_opening: { idx: 'bigint', openings: 'text' },
   credential: {
     ca_id: 'int',

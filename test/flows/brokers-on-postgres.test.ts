@@ -11,7 +11,7 @@ import { systemRandom } from '../../src/kernel/index.ts';
 import { formatPublicKey, parseCertificate, parseKrl, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, bob, boss, clientOf, type BrokerFolder } from '../support/broker.ts';
 import { describeWithPeers } from '../support/peers.ts';
-import { brokersOnPostgres, type SharedBrokers } from '../support/postgres-brokers.ts';
+import { brokersOnPostgres, serveAll, type SharedBrokers } from '../support/postgres-brokers.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { bundleOf, clientWith, logInTo, serve, type HeldSession, type Served } from '../support/serve.ts';
 
@@ -38,7 +38,7 @@ describeWithPeers(['postgres', 'psql'], 'two brokers on one PostgreSQL database'
   beforeAll(async () => {
     server = await startPostgres();
     brokers = await brokersOnPostgres(server, 2);
-    running = await Promise.all(brokers.folders.map(({ configFile }) => serve(configFile)));
+    running = await serveAll(brokers);
   });
   afterAll(async () => {
     for (const open of clients) open.close();

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadConfig } from '../../src/main/config.ts';
 import { placeOf } from '../../src/main/database.ts';
@@ -97,7 +98,10 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     // Without grants the role sees nothing, and without a log there is no broker.
     server.sql(database, grants());
     expect(refusal()).toContain('store.missing');
-    server.sql(database, `UPDATE schema_version SET version = 999`);
+    server.sql(
+      database,
+      `UPDATE schema_version SET version = 999 WHERE version = (SELECT max(version) FROM schema_version)`,
+    );
     expect(refusal()).toContain('store.newer_schema');
     expect(
       sallyport(['store', 'migrate', '--config', made.configFile, '--database', url(owner)]).status,
@@ -111,12 +115,12 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     writeFileSync(made.configFile, config);
     const migrate = (...more: string[]): unknown =>
       JSON.parse(sallyport(['store', 'migrate', '--config', made.configFile, '--json', ...more]).stdout);
-    const steps = ['001-first'];
-    expect(migrate('--dry-run')).toEqual({ from: 0, to: 1, steps, applied: false });
+    const steps = ['001-first', '002-cosigned-checkpoint', '003-revoked-range'];
+    expect(migrate('--dry-run')).toEqual({ from: 0, to: 3, steps, applied: false });
     expect(tables()).toBe('0');
-    expect(migrate()).toEqual({ from: 0, to: 1, steps, applied: true });
+    expect(migrate()).toEqual({ from: 0, to: 3, steps, applied: true });
     expect(Number(tables())).toBeGreaterThan(20);
-    expect(migrate()).toEqual({ from: 1, to: 1, steps: [], applied: true });
+    expect(migrate()).toEqual({ from: 3, to: 3, steps: [], applied: true });
     made.remove();
   });
 
@@ -140,6 +144,10 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     await source.running.stop();
     before.close();
     asAdmin.close();
+    // As a recovery leaves them: the list must go on holding them.
+    const file = new DatabaseSync(join(source.folder, 'data', 'sallyport.db'));
+    file.exec('INSERT INTO revoked_range SELECT id, 5000, 6000, 99999999999 FROM ca');
+    file.close();
 
     const ran = copy();
     expect([ran.status, ran.stderr]).toEqual([0, expect.anything()]);
@@ -157,6 +165,7 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     const after = clientWith(source, session);
     const { certificate } = await after.sign(key, {});
     expect(certificate).toContain('ssh-ed25519-cert-v01@openssh.com');
+    expect(server.sql(database, 'SELECT first, last FROM revoked_range')).toBe('5000|6000');
     const admins = clientWith(source, admin);
     const { items } = await admins.issued({ person: 'alice' });
     expect(items.length).toBe(21);

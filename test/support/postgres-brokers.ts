@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/main/config.ts';
 import { createStore, logSignerOf, openKeys } from '../../src/main/load.ts';
 import { makeBrokerFolder, type BrokerFolder, type BrokerFolderOptions } from './broker.ts';
 import { freePort } from './free-port.ts';
+import { serve, type Served } from './serve.ts';
 import { addressOf, broker, doneWith, grants, newDatabase, owner, type PostgresServer } from './postgres.ts';
 
 /** Folders of brokers that share keys, people and one database; nothing is started. */
@@ -49,6 +50,17 @@ export async function brokersOnPostgres(
       doneWith(database);
     },
   };
+}
+
+/** Starts the first, gives the others the checkpoint that it keeps, as an operator does who adds a broker, and starts them. */
+export async function serveAll({ folders }: SharedBrokers): Promise<Served[]> {
+  const [first, ...others] = folders;
+  if (first === undefined) return [];
+  const running = [await serve(first.configFile)];
+  const kept = readFileSync(join(first.folder, 'log-checkpoint'));
+  for (const { folder } of others) writeFileSync(join(folder, 'log-checkpoint'), kept);
+  running.push(...(await Promise.all(others.map(({ configFile }) => serve(configFile)))));
+  return running;
 }
 
 /** Another broker of the same authority: the same keys and people, and a port of its own. */

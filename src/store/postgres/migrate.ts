@@ -1,6 +1,7 @@
 import { CodedError } from '../../kernel/index.ts';
 import { first } from '../migrations/postgres/001-first.ts';
 import { cosignedCheckpoint } from '../migrations/postgres/002-cosigned-checkpoint.ts';
+import { revokedRange } from '../migrations/postgres/003-revoked-range.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -9,6 +10,7 @@ import { asCoded } from './faults.ts';
 const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '001-first', sql: first },
   { name: '002-cosigned-checkpoint', sql: cosignedCheckpoint },
+  { name: '003-revoked-range', sql: revokedRange },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

@@ -1,6 +1,6 @@
 import type { CredentialTarget, LogQuery, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
-import type { KeyId, PersonId } from '../../kernel/index.ts';
+import type { KeyId, PersonId, Serial } from '../../kernel/index.ts';
 import type { Row, Run } from './connections.ts';
 import { searchLog } from './log-search.ts';
 import {
@@ -112,7 +112,15 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       return BigUint64Array.from(rows, (row) => big(row, 'serial'));
     },
     // `beginAnew` alone writes any, and no store on PostgreSQL begins its log anew.
-    revokedRanges: async () => [],
+    async revokedRanges(caFingerprint, notExpiredBeforeSeconds) {
+      const rows = await all(
+        `SELECT r.first, r.last FROM revoked_range r JOIN ca ON ca.id = r.ca_id
+         WHERE ca.fingerprint = $1 AND r.until >= $2 ORDER BY r.first, r.last`,
+        caFingerprint,
+        notExpiredBeforeSeconds,
+      );
+      return rows.map((row) => ({ first: row['first'] as Serial, last: row['last'] as Serial }));
+    },
     async revokedKeys() {
       return (await all('SELECT * FROM revoked_key ORDER BY fingerprint')).map(toRevokedKey);
     },
