@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededBytes } from '../accounting/log-fixture.ts';
 import { LogDelivery, type ConfiguredSink, type Store } from '../../src/broker/index.ts';
-import { CodedError, systemRandom } from '../../src/kernel/index.ts';
+import { CodedError } from '../../src/kernel/index.ts';
 import { entries, implementations, start, type Place } from '../contract/store-fixture.ts';
 import { fakeSink, firstIndexes, hangs, type FakeSink } from '../support/fake-sink.ts';
 import { fakeTime, type FakeTime } from '../support/fake-time.ts';
@@ -42,7 +43,7 @@ describe.each(implementations)('delivering the log on $name', ({ newPlace }) => 
       store: time.watch(store),
       sinks: sinks.map((one) => ({ sink: one, from: 'start', ...over })),
       clock: time.clock,
-      random: systemRandom,
+      random: seededBytes(7),
       pause: time.pause,
       tell: (what, name) => void told.push(`${name} ${what}`),
     });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededBytes } from '../accounting/log-fixture.ts';
 import { LogDelivery, type Change, type Store } from '../../src/broker/index.ts';
-import { CodedError, systemRandom } from '../../src/kernel/index.ts';
+import { CodedError } from '../../src/kernel/index.ts';
 import { entry, implementations, start, type Place } from '../contract/store-fixture.ts';
 import { fakeSink, hangs, type FakeSink } from '../support/fake-sink.ts';
 import { fakeTime, type FakeTime } from '../support/fake-time.ts';
@@ -64,7 +65,7 @@ describe.each(implementations)('an hour of 50 events a second on $name', ({ newP
       store: time.watch(own.store),
       sinks: sinks.map((sink) => ({ sink, from: 'start' })),
       clock: time.clock,
-      random: systemRandom,
+      random: seededBytes(7),
       tell: () => undefined,
       pause: time.pause,
     });
