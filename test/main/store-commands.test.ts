@@ -162,6 +162,11 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     const config = readFileSync(source.configFile, 'utf8');
     writeFileSync(source.configFile, `${config}\ndatabase: ${url(broker)}\n`);
     const running = await serve(source.configFile);
+    // Proofs of the second in which the memory of the new database began are refused.
+    server.sql(
+      database,
+      'SELECT pg_sleep(greatest(0, born_s - extract(epoch FROM clock_timestamp()))) FROM proof_memory',
+    );
     const after = clientWith(source, session);
     const { certificate } = await after.sign(key, {});
     expect(certificate).toContain('ssh-ed25519-cert-v01@openssh.com');

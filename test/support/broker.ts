@@ -77,7 +77,7 @@ export async function makeBrokerFolder(options: BrokerFolderOptions = {}): Promi
   }
   const port = await freePort();
   const configFile = join(folder, 'sallyport.yaml');
-  const config = readFileSync(configFile, 'utf8').replaceAll('8443', String(port));
+  const config = readFileSync(configFile, 'utf8').replaceAll(/:8443\b/g, `:${port}`);
   writeFileSync(configFile, `${config}\n${options.directories ?? ''}`);
   const policyFile = join(folder, 'policy.yaml');
   if (options.policy !== undefined) writeFileSync(policyFile, options.policy);

@@ -84,7 +84,7 @@ async function startInFolder(folder: string): Promise<RunningBroker> {
     { random: systemRandom },
   );
   const configFile = join(home, 'sallyport.yaml');
-  writeFileSync(configFile, readFileSync(configFile, 'utf8').replaceAll('8443', options.port));
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replaceAll(/:8443\b/g, `:${options.port}`));
   const config = loadConfig(configFile);
   const passphrase = await readPassphrase(config.keys.passphrase, process.env, quiet.askSecret);
   const broker = await startBroker({ config, passphrase, log: pino({ level: 'warn' }), version: 'demo' });

@@ -36,7 +36,10 @@ export function openDatabases(folder: string, when: 'create' | 'open'): OpenData
   try {
     const file = when === 'open' ? loadDatabaseFile(folder) : join(folder, databaseName);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    holdLock(opened(lockFile(folder)), folder);
+    const lock = join(folder, 'sallyport.lock');
+    const held = opened(new DatabaseSync(lock));
+    chmodSync(lock, 0o600);
+    holdLock(held, folder);
     const writer = opened(new DatabaseSync(file));
     // SQLite gives the files beside it the same mode.
     chmodSync(file, 0o600);
@@ -105,13 +108,6 @@ function missing(file: string): CodedError {
 
 function versionOf(database: DatabaseSync): number {
   return (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
-}
-
-function lockFile(folder: string): DatabaseSync {
-  const file = join(folder, 'sallyport.lock');
-  const lock = new DatabaseSync(file);
-  chmodSync(file, 0o600);
-  return lock;
 }
 
 function holdLock(lock: DatabaseSync, folder: string): void {
