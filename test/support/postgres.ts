@@ -158,10 +158,13 @@ function serverIn(folder: string, port: number): PostgresServer {
     },
     async start() {
       const [program, args] = command('postgres', ['-D', data]);
-      // Detached: the server of a run outlives the test file that began it.
-      const child = spawn(program, args, { cwd: folder, env, stdio: 'ignore', detached: true });
-      child.unref();
-      const ended = once(child, 'exit').then(() => 'ended' as const);
+      const launch = (): Promise<'ended'> => {
+        // Detached: the server of a run outlives the test file that began it.
+        const child = spawn(program, args, { cwd: folder, env, stdio: 'ignore', detached: true });
+        child.unref();
+        return once(child, 'exit').then(() => 'ended' as const);
+      };
+      let ended = launch();
       for (const endMs = Date.now() + 30_000; Date.now() < endMs;) {
         if (
           spawnSync('psql', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-c', 'SELECT 1'], {
@@ -169,7 +172,10 @@ function serverIn(folder: string, port: number): PostgresServer {
           }).status === 0
         )
           return;
-        if ((await Promise.race([ended, delay(20)])) === 'ended') throw new Error('postgres ended at once');
+        if ((await Promise.race([ended, delay(20)])) !== 'ended') continue;
+        // A process that was being forked when the last server was killed still holds its memory, for a moment.
+        await delay(100);
+        ended = launch();
       }
       throw new Error('postgres does not answer');
     },
