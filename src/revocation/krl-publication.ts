@@ -43,20 +43,10 @@ export interface AssembledKrl extends Omit<SignedKrl, 'signature'> {
 }
 
 /**
- * Builds, reads back and signs the list. An empty set gives a list that revokes nothing, never an empty file: sshd takes
- * zero bytes for "nothing is revoked" and a broken file for "nobody may log in".
+ * Builds the list and reads it back; it is long work for a long list. An empty set gives a list that revokes nothing, never an empty
+ * file: sshd takes zero bytes for "nothing is revoked" and a broken file for "nobody may log in".
  * @throws CodedError `revocation.bad_list` when the list does not read back as it was meant: nothing may be published then.
  */
-export async function buildKrl(
-  set: RevokedSet,
-  version: bigint,
-  nowMs: number,
-  signer: Signer,
-): Promise<SignedKrl> {
-  return signKrl(assembleKrl(set, version, nowMs), signer);
-}
-
-/** All of `buildKrl` but the signature: long work for a long list. @throws CodedError `revocation.bad_list` */
 export function assembleKrl(unsorted: RevokedSet, version: bigint, nowMs: number): AssembledKrl {
   const set = { ...unsorted, serials: unsorted.serials.toSorted() };
   const hashes = set.keyFingerprints.map((text) => Buffer.from(text.slice('SHA256:'.length), 'base64'));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { isCodedError, krlNamespace } from '../../src/kernel/index.ts';
 import { createSigner, generatePrivateKey, keyAlgorithms, type Signer } from '../../src/keys/index.ts';
-import { buildKrl, type RevokedSet } from '../../src/revocation/index.ts';
+import { assembleKrl, signKrl, type RevokedSet, type SignedKrl } from '../../src/revocation/index.ts';
 import {
   fingerprint,
   formatPublicKey,
@@ -16,6 +16,13 @@ import {
 } from '../../src/ssh/index.ts';
 import * as ssh from '../../src/ssh/index.ts';
 import { describeWithPeers, findPeer } from '../support/peers.ts';
+
+const buildKrl = async (
+  set: RevokedSet,
+  version: bigint,
+  nowMs: number,
+  signer: Signer,
+): Promise<SignedKrl> => signKrl(assembleKrl(set, version, nowMs), signer);
 
 vi.mock('../../src/ssh/index.ts', async (original) => ({ ...(await original<typeof ssh>()) }));
 
