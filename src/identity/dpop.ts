@@ -19,7 +19,7 @@ export interface DpopVerifier {
   /**
    * Verifies one proof and uses it up. @returns the RFC 7638 thumbprint (SHA-256, base64url) of the key that signed it.
    * @throws CodedError `identity.dpop_missing`, `identity.dpop_invalid`, `identity.clock_skew` (details `brokerTime`, `clientTime`),
-   * `identity.dpop_wrong_url` (details `expected`, `got`), `identity.dpop_replayed`, `identity.busy`
+   * `identity.dpop_wrong_url` (details `expected`, `got`), `identity.dpop_replayed`, `identity.dpop_forgotten`, `identity.busy`
    * @see RFC 9449 section 4.3
    */
   verify(request: DpopRequest): Promise<{ readonly keyThumbprint: string }>;
@@ -68,9 +68,9 @@ const invalid = (problem: string, cause?: unknown): CodedError =>
     next: 'Use the current `sallyport` client; if it goes on, log in again.',
     ...(cause === undefined ? {} : { cause }),
   });
-/** A good proof, but of a time from which the memory of used ones is gone. */
+/** A good proof, but of a time from which the memory of used ones is gone: a fresh one, made a second later, will do. */
 const outOfMemory = (problem: string): CodedError =>
-  new CodedError('identity.dpop_invalid', `The proof of possession is not valid: ${problem}.`, {
+  new CodedError('identity.dpop_forgotten', `The proof of possession cannot be taken: ${problem}.`, {
     next: 'Try again. If it goes on, compare your clock with the broker’s: yours may be behind.',
   });
 

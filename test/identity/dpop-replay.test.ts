@@ -48,9 +48,9 @@ describe('a proof from before', () => {
   it.each([
     [0, 'accepted'],
     [30, 'accepted'],
-    [-0.001, 'identity.dpop_invalid'],
-    [-1, 'identity.dpop_invalid'],
-    [-59, 'identity.dpop_invalid'],
+    [-0.001, 'identity.dpop_forgotten'],
+    [-1, 'identity.dpop_forgotten'],
+    [-59, 'identity.dpop_forgotten'],
     [-61, 'identity.clock_skew'],
   ])('the second in which the verifier was made is refused: %d s from it', async (seconds, code) => {
     const moving = standingClock();
@@ -67,7 +67,7 @@ describe('a proof from before', () => {
     moving.advance(1000);
     const restarted = bornNow(moving);
     const error: unknown = await restarted.verify(request(proof)).catch((cause: unknown) => cause);
-    if (!isCodedError(error, 'identity.dpop_invalid')) expect.unreachable(String(error));
+    if (!isCodedError(error, 'identity.dpop_forgotten')) expect.unreachable(String(error));
     expect(error.message).toContain('before this broker started');
     expect(error.next).toContain('Try again');
     const fresh = forge(header(), claims({ iat: nowSeconds + 1 }));
@@ -83,10 +83,10 @@ describe('a proof from before', () => {
     const inTheFuture = forge(header(), claims({ iat: nowSeconds + 3600 }));
     expect(await codeOf(() => verifier.verify(request(inTheFuture)))).toBe('accepted');
     moving.advance(-3_600_000);
-    expect(await codeOf(() => verifier.verify(request(used)))).toBe('identity.dpop_invalid');
+    expect(await codeOf(() => verifier.verify(request(used)))).toBe('identity.dpop_forgotten');
     // Of the same second: it cannot be told from one that was used.
     expect(await codeOf(() => verifier.verify(request(forge(header(), claims()))))).toBe(
-      'identity.dpop_invalid',
+      'identity.dpop_forgotten',
     );
     moving.advance(1000);
     const later = forge(header(), claims({ iat: nowSeconds + 1 }));

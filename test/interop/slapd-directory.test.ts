@@ -440,6 +440,8 @@ describeWithPeers(['slapd', 'ldapsearch', 'openssl'], 'an LDAP directory on a re
       try {
         const directory = open({ servers: [twin.ldapsUrl, slapd.ldapsUrl], caPem: twin.caPem + slapd.caPem });
         accepted(await directory.authenticate('frozen', 'pw-frozen'));
+        // Both are known to answer: a server that is down is only the last resort.
+        await expect.poll(() => directory.health().detail, { timeout: 20_000 }).not.toMatch(/down|unknown/);
         twin.freeze();
         const first = await timed(() => directory.authenticate('frozen', 'pw-frozen'));
         const next = await timed(() => directory.authenticate('frozen', 'pw-frozen'));

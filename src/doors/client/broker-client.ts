@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock, RandomBytes } from '../../kernel/index.ts';
-import { CodedError } from '../../kernel/index.ts';
+import { CodedError, isCodedError } from '../../kernel/index.ts';
 import type { Answer } from './answer.ts';
 import { badAnswer, parseAnswer } from './answer.ts';
 import type * as contract from './contract.ts';
@@ -173,8 +174,24 @@ interface Asked {
   readonly proofKey?: ProofKey;
 }
 
-/** Sends one question with its proof, and turns every answer that is not a success into an error. */
+/** A broker or its database that has just started takes only proofs that were made since, to the second. */
+const freshProofMs = 1100;
+
+/**
+ * Sends one question with its proof, and turns every answer that is not a success into an error. A proof that is from before the
+ * broker’s memory was refused before anything was done: a fresh one is sent once.
+ */
 function caller(options: BrokerClientOptions, transport: Transport): (asked: Asked) => Promise<HttpAnswer> {
+  const ask = asker(options, transport);
+  return (asked) =>
+    ask(asked).catch(async (error: unknown) => {
+      if (!isCodedError(error, 'identity.dpop_forgotten')) throw error;
+      await delay(freshProofMs);
+      return ask(asked);
+    });
+}
+
+function asker(options: BrokerClientOptions, transport: Transport): (asked: Asked) => Promise<HttpAnswer> {
   return async (asked) => {
     const url = new URL(asked.path, options.origin);
     for (const [name, value] of Object.entries(asked.query ?? {}))

@@ -46,6 +46,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'identity.busy': 503,
   'identity.clock_skew': 401,
   'identity.directory_unavailable': 503,
+  'identity.dpop_forgotten': 401,
   'identity.dpop_invalid': 401,
   'identity.dpop_missing': 401,
   'identity.dpop_replayed': 401,
