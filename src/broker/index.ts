@@ -23,6 +23,7 @@ export * from './publish-krl.ts';
 export * from './read-log.ts';
 export * from './recover-log.ts';
 export * from './release-principal.ts';
+export type * from './reported-login.ts';
 export * from './require-role.ts';
 export * from './revoke.ts';
 export * from './rooms.ts';

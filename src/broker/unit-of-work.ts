@@ -1,6 +1,7 @@
 import type { EntryDraft, ReadTile } from '../accounting/index.ts';
 import type { Session, ThrottleRow, ThrottleTable, UsedProofs } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
+import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
 
 /** A certificate as the database knows it: one row per serial that was released. */
 export interface Credential {
@@ -143,6 +144,7 @@ export interface Change {
    * that of two who deliver at the same time one notices.
    */
   readonly moveSink?: { readonly sink: string; readonly from: bigint; readonly next: bigint };
+  readonly reportedLogins?: ReportedLogins;
   /**
    * Takes the blocks of brokers that are gone off the books, in `transact` only: `abandonedSerials`, asked there, are accounted for
    * as void by the entries of this very change.
@@ -224,7 +226,7 @@ export interface StoredEntry {
 }
 
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
-export interface Reads {
+export interface Reads extends ReportedLoginReads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
   /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;

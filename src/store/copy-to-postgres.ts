@@ -54,6 +54,15 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   sink_position: { sink: 'text', next_idx: 'bigint' },
   cosigned_checkpoint: { id: 'int', size: 'bigint', note: 'text' },
   revoked_range: { ca_id: 'int', first: 'bigint', last: 'bigint', until: 'bigint' },
+  report_position: { host_id: 'text', boot: 'text', next_seq: 'bigint' },
+  waiting_login: {
+    host_id: 'text',
+    boot: 'text',
+    seq: 'bigint',
+    at_ms: 'bigint',
+    line: 'text',
+    due_ms: 'bigint',
+  },
   log_opening: { idx: 'bigint', openings: 'text' },
   credential: {
     ca_id: 'int',

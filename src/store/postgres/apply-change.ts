@@ -1,6 +1,7 @@
 import type { Change, Guard, Publication } from '../../broker/index.ts';
 import type { Answer, Run } from './connections.ts';
 import { conflict } from './faults.ts';
+import { sendReportedLogins } from './reported-logins.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
 
 /**
@@ -24,6 +25,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.erase !== undefined) erase(send, change.erase);
   if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
+  if (change.reportedLogins !== undefined) sendReportedLogins(send, change.reportedLogins);
   return sent;
 }
 

@@ -13,6 +13,7 @@ import {
   toSession,
   toStoredEntry,
 } from './rows.ts';
+import { createReportedLoginReads } from './reported-logins.ts';
 import { abandonedBlocks } from './serial-blocks.ts';
 
 const credentialColumns = 'c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id';
@@ -34,6 +35,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
     (await run(sql, values)).rows[0];
 
   return {
+    ...createReportedLoginReads(all),
     async session(tokenHash) {
       const row = await one('SELECT * FROM session WHERE token_hash = $1', tokenHash);
       return row && toSession(row);

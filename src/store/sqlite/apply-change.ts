@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { Change, Guard, Publication } from '../../broker/index.ts';
-import { CodedError } from '../../kernel/index.ts';
+import { conflict } from './faults.ts';
+import { applyReportedLogins } from './reported-logins.ts';
 import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
@@ -31,6 +32,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     if (change.erase !== undefined) erase(writing, change.erase);
     if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
+    if (change.reportedLogins !== undefined) applyReportedLogins(writing.run, change.reportedLogins);
   };
 }
 
@@ -246,10 +248,4 @@ function checkGuard(statement: Statements, { person, sessionHash, keyFingerprint
   if (keyFingerprint !== undefined && row?.['is_revoked'] !== 0n) {
     throw conflict('The key was revoked while the request was under way.');
   }
-}
-
-function conflict(why: string): CodedError {
-  return new CodedError('store.conflict', why, {
-    next: 'Ask again; if the refusal stays, ask your administrator.',
-  });
 }

@@ -6,8 +6,9 @@ import { first } from '../migrations/001-first.ts';
 import { tilesSearchSinks } from '../migrations/002-tiles-search-sinks.ts';
 import { cosignedCheckpoint } from '../migrations/003-cosigned-checkpoint.ts';
 import { revokedRange } from '../migrations/004-revoked-range.ts';
+import { reportedLogins } from '../migrations/005-reported-logins.ts';
 
-const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange];
+const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange, reportedLogins];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {

@@ -6,6 +6,7 @@ import type { KeyId, Serial } from '../../kernel/index.ts';
 import { createLogSearch } from './log-search.ts';
 import { blob, toCredential, toPersonState, toRevokedKey, toStoredEntry, type Row } from './rows.ts';
 import { createPointReads } from './point-reads.ts';
+import { createReportedLoginReads } from './reported-logins.ts';
 import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
@@ -28,6 +29,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
   const searchLog = createLogSearch(all, entryColumns);
 
   return {
+    ...createReportedLoginReads(all),
     session: async (tokenHash) => point.session(tokenHash),
     person: async (personId) => point.person(personId),
     principalOwners: async (principals) => point.principalOwners(principals),
