@@ -12,6 +12,7 @@ export * from './export-log.ts';
 export * from './find-person.ts';
 export * from './hourly-quota.ts';
 export * from './issue-ssh-user.ts';
+export * from './judge-logins.ts';
 export * from './kept-checkpoint.ts';
 export * from './list-issued.ts';
 export * from './lock-person.ts';

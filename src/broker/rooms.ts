@@ -14,6 +14,7 @@ import type { LogDelivery } from './deliver-log.ts';
 import type { Cosigning } from './cosign-checkpoint.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
+import type { LoginRules } from './judge-logins.ts';
 import type { KrlPublisher } from './publish-krl.ts';
 import type { SerialSource } from './serial-source.ts';
 import type { Store } from './unit-of-work.ts';
@@ -41,6 +42,7 @@ export interface Rooms {
   readonly delivery: Pick<LogDelivery, 'states'>;
   readonly authority: Authority;
   readonly counters: Counters;
+  readonly loginRules: LoginRules;
   readonly sessionLifetimeMs: number;
   readonly clock: Clock;
   readonly random: RandomBytes;

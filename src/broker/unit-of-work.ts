@@ -240,6 +240,8 @@ export interface Reads extends ReportedLoginReads {
   liveCredentials(target: CredentialTarget, nowMs: number): Promise<readonly Credential[]>;
   /** True when the target names anything that was ever issued. */
   everIssued(target: CredentialTarget): Promise<boolean>;
+  /** The certificate that was released with that serial. */
+  credential(caFingerprint: string, serial: Serial): Promise<Credential | undefined>;
   /** Of all CAs, by serial descending. */
   credentials(query: CredentialQuery): Promise<readonly Credential[]>;
   /** Fingerprints of the CAs of which a credential expires at or after the given second. */

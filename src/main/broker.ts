@@ -189,6 +189,12 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     delivery,
     authority: authorityOf(parts, issuer),
     counters: metrics.counters,
+    loginRules: {
+      holdMs: config.logins.hold,
+      graceMs: config.logins.grace,
+      skewMs: config.logins['clock-skew'],
+      breakGlassKeys: new Set(config.logins['break-glass-keys']),
+    },
     sessionLifetimeMs: config.sessions.lifetime,
     clock,
     random: pooledRandom(systemRandom),

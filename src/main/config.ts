@@ -24,6 +24,10 @@ const sessionLifetime = duration.refine(
   (lifetimeMs) => lifetimeMs >= 300_000 && lifetimeMs <= 86_400_000,
   'between 5m and 24h',
 );
+const shortTime = duration.refine((timeMs) => timeMs <= 3_600_000, 'at most 1h');
+const keyFingerprint = z
+  .string()
+  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'a fingerprint as `ssh-keygen -l` prints it');
 const retention = duration.refine((keepMs) => keepMs >= 86_400_000, 'a day or more, e.g. 90d');
 const logOrigin = z.string().refine((name) => {
   try {
@@ -131,6 +135,14 @@ const schema = z.strictObject({
   limits: z
     .strictObject({ 'certificates-per-hour': z.number().int().min(1).max(1_000_000_000).default(600) })
     .default({ 'certificates-per-hour': 600 }),
+  logins: z
+    .strictObject({
+      hold: shortTime.default(30_000),
+      grace: shortTime.default(60_000),
+      'clock-skew': shortTime.default(5_000),
+      'break-glass-keys': z.array(keyFingerprint).max(256).default([]),
+    })
+    .prefault({}),
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
   directories: z.array(directory).min(1).max(16).superRefine(namesDiffer('directory')),
   sinks,

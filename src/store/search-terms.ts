@@ -21,7 +21,7 @@ function term(kind: TermKind, value: string): bigint {
 
 /** @param entry exact bytes of a stored entry. @param openings as they are stored beside it */
 export function searchableOf(entry: Buffer, openings: string | undefined): Searchable {
-  const { time, type, outcome, actor, subject, cred = {}, target } = parsed(entry);
+  const { time, type, outcome, actor, subject, cred = {}, target, login } = parsed(entry);
   const terms = new Set<bigint>();
   const add = (kind: TermKind, value: string | undefined): void => {
     if (value !== undefined) terms.add(term(kind, value));
@@ -34,6 +34,7 @@ export function searchableOf(entry: Buffer, openings: string | undefined): Searc
   add('serial', cred.serial ?? (cred.serial_first === cred.serial_last ? cred.serial_first : undefined));
   add('key', cred.key_fp);
   for (const principal of cred.principals ?? []) add('principal', principal.toLowerCase());
+  add('principal', login?.account?.toLowerCase());
   if (target?.kind === 'host') for (const name of [target.host_id, target.name]) add('host', name);
   if (target?.kind === 'principal') add('principal', target.value?.toLowerCase());
   return { timeMs: Date.parse(time), terms: [...terms], reason: reasonOf(openings) };
@@ -81,6 +82,7 @@ interface SearchedEntry {
     readonly key_fp?: string;
     readonly principals?: readonly string[];
   };
+  readonly login?: { readonly account?: string };
   readonly target?: {
     readonly kind?: string;
     readonly host_id?: string;

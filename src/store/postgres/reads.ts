@@ -76,6 +76,14 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       const sql = `SELECT 1 FROM credential c JOIN ca ON ca.id = c.ca_id WHERE ${where} LIMIT 1`;
       return (await one(sql, ...values)) !== undefined;
     },
+    async credential(caFingerprint, serial) {
+      const row = await one(
+        `SELECT ${credentialColumns} WHERE ca.fingerprint = $1 AND c.serial = $2`,
+        caFingerprint,
+        serial,
+      );
+      return row && toCredential(row);
+    },
     async credentials(query) {
       const conditions: string[] = ['TRUE'];
       const { values, bind } = binder();

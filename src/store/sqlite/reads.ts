@@ -65,6 +65,14 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
         undefined
       );
     },
+    async credential(caFingerprint, serial) {
+      const row = one(
+        `SELECT ${credentialColumns} WHERE ca.fingerprint = ? AND c.serial = ?`,
+        caFingerprint,
+        serial,
+      );
+      return row && toCredential(row);
+    },
     async credentials(query) {
       const conditions = ['TRUE'];
       const values: SQLInputValue[] = [];

@@ -6,6 +6,8 @@ const broker = { kind: 'broker' } as const;
 const operator = { kind: 'operator' } as const;
 const from = { 'actor.name': 'alice', 'src.ip': '2001:db8::7', 'src.ua': 'sallyport/0.1.0' };
 const corr = { request: 'r-2' };
+const host = { kind: 'host', host_id: 'h-1', name: 'web1.example.com' };
+const login = { account: 'alice', method: 'publickey', at: '2026-11-23T12:00:00.000Z', boot: 'b', seq: '3' };
 const { cred } = issued.fields as { cred: Record<string, string | readonly string[]> };
 
 const draft = (type: EntryDraft['type'], over: Omit<Partial<EntryDraft>, 'type'> = {}): EntryDraft => ({
@@ -121,6 +123,29 @@ export const everyType: readonly EntryDraft[] = [
     subject: { uid: 'corp:6' },
     fields: { target: { kind: 'principal', value: 'bob' }, corr },
     personal: from,
+  }),
+  draft('login.seen', {
+    subject: { uid: 'corp:6' },
+    fields: {
+      target: host,
+      login: { ...login, verdict: 'explained' },
+      cred: { kind: 'ssh-user', serial: '7' },
+    },
+    personal: { 'src.ip': '192.0.2.7' },
+  }),
+  draft('login.unexplained', {
+    outcome: 'failure',
+    reasonCode: 'hosts.unknown_serial',
+    fields: { target: host, login: { ...login, verdict: 'unknown_serial' } },
+    personal: { 'src.ip': 'UNKNOWN', 'login.line': 'Accepted publickey for alice' },
+  }),
+  draft('host.session', {
+    fields: { target: host, session: { what: 'ended', account: 'alice' }, cred: { serial: '7' } },
+  }),
+  draft('host.feed_gap', {
+    outcome: 'failure',
+    reasonCode: 'hosts.feed_gap',
+    fields: { target: host, gap: { boot: 'b', from: '3', to: '4', why: 'journal-rotated' } },
   }),
   draft('log.read', { actor: person, fields: { target: { kind: 'log', own: false }, corr }, personal: from }),
   draft('log.read', {
