@@ -22,6 +22,10 @@ const debianPackage = {
   pgbouncer: 'pgbouncer',
   python3: 'python3',
   rsyslogd: 'rsyslog',
+  shellcheck: 'shellcheck',
+  ksh93: 'ksh',
+  mksh: 'mksh',
+  curl: 'curl',
   'lmnsd_ossl.so': 'rsyslog-openssl',
   'lmnsd_gtls.so': 'rsyslog-gnutls',
 } as const;
