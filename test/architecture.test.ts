@@ -10,6 +10,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   ssh: ['kernel'],
   x509: ['kernel'],
+  tn5250: ['kernel'],
   accounting: ['kernel'],
   'accounting/verify': [],
   keys: ['kernel'],
@@ -25,7 +26,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'doors/client': ['kernel'],
   'doors/witness-client': ['kernel'],
   'doors/witness': ['kernel', 'accounting', 'accounting/verify'],
-  'doors/cli': ['kernel', 'doors/client', 'accounting/verify', 'ssh'],
+  'doors/probe': ['kernel', 'tn5250', 'x509'],
+  'doors/cli': ['kernel', 'doors/client', 'doors/probe', 'accounting/verify', 'ssh', 'tn5250'],
   main: ['*'],
 };
 

@@ -6,10 +6,11 @@ import { encodeJson, printLines } from './output.ts';
 import { isInterrupt } from './prompts.ts';
 import { exitCodeOf, interruptedExitCode, reportError, usage } from './report.ts';
 import { addAdminCommands, addAuditCommands } from './table-admin.ts';
+import { addIbmiCommands } from './table-ibmi.ts';
 import { addOperatorCommands } from './table-operator.ts';
 import { addPersonCommands } from './table-person.ts';
 import { addWitnessCommands } from './table-witness.ts';
-import type { LoadOperator, Table } from './table.ts';
+import { several, type LoadOperator, type Table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface ProgramOptions {
@@ -113,6 +114,7 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   addPersonCommands(program, table);
   addAdminCommands(program, table);
   addAuditCommands(program, table);
+  addIbmiCommands(program, table);
   addOperatorCommands(program, table);
   addWitnessCommands(program, table);
   addJsonOption(program);
@@ -146,7 +148,9 @@ function refuseEmptyValue(target: Option | Argument, refusal: CodedError): void 
   const parse = target.parseArg;
   target.argParser((value: string, before: unknown) => {
     if (value.trim() === '') throw refusal;
-    return parse === undefined ? value : parse(value, before);
+    if (parse !== undefined) return parse(value, before);
+    // Commander collects the words of `[hosts...]` only where nobody parses them.
+    return target.variadic ? several(value, before as readonly string[] | undefined) : value;
   });
 }
 

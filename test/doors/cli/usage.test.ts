@@ -18,6 +18,8 @@ const run = (args: readonly string[], more: object = {}): Promise<RunResult> =>
 
 /** Every command of the contract, with what it needs at least. */
 const contract: readonly string[] = [
+  'probe HOST HOST --hosts FILE --ca FILE --ports 992 --html FILE --wait 5',
+  'ibmi apps --usage FILE',
   'init DIR --yes --dns a --dns b --admin anna --password-stdin',
   'config check FILE',
   'serve --config FILE',

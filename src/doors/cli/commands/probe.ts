@@ -1,0 +1,161 @@
+import {
+  allFindings,
+  type HostLook,
+  parseAuthorities,
+  parseHosts,
+  parsePorts,
+  probe,
+  type ProbeReport,
+  renderHtml,
+  stateText,
+  usualPatience,
+} from '../../probe/index.ts';
+import { toRfc3339 } from '../../../kernel/index.ts';
+import { checkWritable, writeByRename } from '../../client/index.ts';
+import type { Result } from '../command.ts';
+import { readGivenFile } from '../given-file.ts';
+import type { Line, Tone } from '../output.ts';
+import { hangingLines, tableLines } from '../output.ts';
+import { startBar } from '../progress-bar.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface ProbeFlags {
+  readonly hosts?: string;
+  readonly ca?: readonly string[];
+  readonly ports?: string;
+  readonly html?: string;
+  /** Seconds. */
+  readonly wait: number;
+}
+
+/** Looks at every port of every host, and says what is to be put right. */
+export async function probeHosts(
+  named: readonly string[],
+  flags: ProbeFlags,
+  terminal: Terminal,
+): Promise<Result> {
+  // 1. Everything on the command line is in order before a connection is made.
+  const hosts = parseHosts([...named, ...(flags.hosts === undefined ? [] : readHosts(flags.hosts))]);
+  const targets = flags.ports === undefined ? {} : { targets: parsePorts(flags.ports) };
+  const authorities = (flags.ca ?? []).flatMap((file) =>
+    readGivenFile(
+      file,
+      'Name a PEM file with the certificates of root and issuing authority.',
+      parseAuthorities,
+    ),
+  );
+  if (flags.html !== undefined) checkWritable(flags.html);
+  // 2. One connection to each port.
+  const bar = startBar(terminal, 'Looking at ports', hosts.length);
+  const report = await probe({
+    hosts,
+    ...targets,
+    authorities,
+    clock: terminal.clock,
+    patience: { ...usualPatience, firstBytesMs: flags.wait * 1000 },
+    progress: (done) => bar.show(done),
+  }).finally(() => bar.end());
+  // 3. For people, for machines, and for the files.
+  if (flags.html !== undefined)
+    writeByRename(flags.html, renderHtml(report, terminal.version), terminal.random, 0o644);
+  return present(report, flags, terminal);
+}
+
+function readHosts(file: string): readonly string[] {
+  return readGivenFile(file, 'Name a file with one host on a line.', (text) =>
+    text.split('\n').map((line) => line.replace(/#.*/, '').trim()),
+  );
+}
+
+function present(report: ProbeReport, flags: ProbeFlags, terminal: Terminal): Result {
+  const found = report.hosts.flatMap(allFindings);
+  const bad = found.filter(({ weight }) => weight === 'bad').length;
+  const warnings = found.filter(({ weight }) => weight === 'warning').length;
+  const hosts = `${report.hosts.length} host${report.hosts.length === 1 ? '' : 's'}`;
+  return {
+    value: viewReport(report),
+    lines: [
+      ...report.hosts.flatMap((host) => [...hostLines(host, terminal), '']),
+      { text: `${hosts}: ${bad} to put right, ${warnings} to look at.`, tone: bad === 0 ? 'good' : 'bad' },
+    ],
+    notes: [
+      ...(flags.html === undefined ? [] : [`Wrote ${flags.html}.`]),
+      ...(flags.ca === undefined ? ['note: without --ca, nothing says whose certificates are ours.'] : []),
+    ],
+    exitCode: bad === 0 ? 0 : 1,
+  };
+}
+
+function hostLines(host: HostLook, terminal: Terminal): readonly Line[] {
+  const address = host.address === undefined || host.address === host.host ? '' : ` (${host.address})`;
+  const shown = host.ports.filter(({ state }) => state !== 'closed' && state !== 'no_answer');
+  const unheard = host.ports.filter(({ state }) => state === 'no_answer').map(({ port }) => port);
+  const rows = shown.map((look) => {
+    const { tls } = look;
+    const [leaf] = tls?.chain ?? [];
+    const trust = tls?.trust === 'ours' ? 'ours' : tls?.trust === 'not_ours' ? 'not ours' : '';
+    return [
+      String(look.port),
+      look.service,
+      stateText(look),
+      trust,
+      tls === undefined ? '' : String(tls.daysLeft),
+      leaf === undefined ? '' : leaf.names.join(' ') || leaf.subject,
+    ];
+  });
+  return [
+    { text: `${host.host}${address}`, tone: 'strong' },
+    ...(rows.length === 0
+      ? host.address === undefined
+        ? []
+        : ['  No port of the catalogue is open.']
+      : tableLines(terminal.stdout, ['PORT', 'SERVICE', 'SERVES', 'TRUST', 'DAYS', 'NAMES'], rows, {
+          gives: 5,
+        })),
+    ...(unheard.length === 0
+      ? []
+      : [{ text: `  no answer from ${unheard.join(', ')}`, tone: 'dim' as const }]),
+    ...allFindings(host).flatMap((finding) => findingLines(finding, terminal)),
+  ];
+}
+
+const tones: Readonly<Record<'bad' | 'warning' | 'note', readonly [Tone, string]>> = {
+  bad: ['bad', 'put right'],
+  warning: ['warning', 'look at'],
+  note: ['dim', 'note'],
+};
+
+function findingLines(
+  { weight, text, port }: ReturnType<typeof allFindings>[number],
+  { stdout }: Terminal,
+): readonly Line[] {
+  const [tone, word] = tones[weight];
+  const lead = `  ${word.padEnd(10)}${port === undefined ? '' : `${port}: `}`;
+  return hangingLines(stdout, lead, text, 14).map((line) => ({ text: line, tone }));
+}
+
+/** Times as machines read them. */
+function viewReport({ startedMs, endedMs, hosts }: ProbeReport): unknown {
+  return {
+    startedAt: toRfc3339(startedMs),
+    endedAt: toRfc3339(endedMs),
+    hosts: hosts.map((host) => ({
+      ...host,
+      ports: host.ports.map(({ tls, ...look }) => ({
+        ...look,
+        ...(tls === undefined
+          ? {}
+          : {
+              tls: {
+                ...tls,
+                chain: tls.chain.map(({ notBeforeMs, notAfterMs, ...certificate }) => ({
+                  ...certificate,
+                  notBefore: toRfc3339(notBeforeMs),
+                  notAfter: toRfc3339(notAfterMs),
+                })),
+              },
+            }),
+      })),
+    })),
+  };
+}

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import type { JsonFlag, Table } from './table.ts';
+import { several } from './table.ts';
+
+function parseWait(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,3}$/.test(text) || seconds < 1 || seconds > 120)
+    throw new InvalidArgumentError('Give seconds from 1 to 120.');
+  return seconds;
+}
+
+/** The commands for IBM i; what they know of it is data with a source, and none of it was tried on a real one. */
+export function addIbmiCommands(program: Command, table: Table): void {
+  const { terminal, run } = table;
+  table
+    .add(
+      program,
+      'probe [hosts...]',
+      'show what the ports of IBM i hosts really serve: TLS, whose certificate, how long; sends no name and no password; exit code 1 when something must be put right',
+      'sallyport probe prod.example.com --ca ca.pem\nsallyport probe --hosts estate.txt --ca ca.pem --html report.html',
+    )
+    .option('--hosts <FILE>', 'more hosts, one on a line; # begins a remark')
+    .option('--ca <FILE>', 'PEM file of authorities that are ours (may be repeated)', several)
+    .option('--ports <LIST>', 'only these: 992,9476, or a service that listens elsewhere, telnet-ssl:2992')
+    .option('--html <FILE>', 'write a report for the files: one page, printable')
+    .addOption(
+      new Option('--wait <SECONDS>', 'how long a telnet server may take to speak')
+        .default(12)
+        .argParser(parseWait),
+    )
+    .action((hosts: readonly string[], options: import('./commands/probe.ts').ProbeFlags & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/probe.ts')).probeHosts(hosts, options, terminal),
+      ),
+    );
+  const ibmi = program
+    .command('ibmi')
+    .description('certificates for IBM i: what there is, and how to change it');
+  table
+    .add(
+      ibmi,
+      'apps',
+      'list the applications that certificates are assigned to, with their ports',
+      'sallyport ibmi apps\nsallyport ibmi apps --usage usage.csv',
+    )
+    .option(
+      '--usage <FILE>',
+      'a system’s own list: SELECT * FROM QSYS2.CERTIFICATE_USAGE_INFO, saved as CSV with column names',
+    )
+    .action((options: import('./commands/ibmi-apps.ts').AppsOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/ibmi-apps.ts')).listApps(options, terminal)),
+    );
+}
