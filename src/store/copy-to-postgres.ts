@@ -9,7 +9,7 @@ import { migratePostgres } from './postgres/migrate.ts';
 import { notEmpty } from './postgres/postgres-store.ts';
 import { beginProofMemory } from './postgres/shared-memory.ts';
 import { openDatabases } from './sqlite/database.ts';
-import { blob, type Row } from './sqlite/rows.ts';
+import { blob, type Row } from './rows.ts';
 
 const rowsPerPage = 2000;
 

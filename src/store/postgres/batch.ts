@@ -5,7 +5,7 @@ import { timeBounds, type Connections, type Run, type Session } from './connecti
 import { damaged } from './faults.ts';
 import { checkStored, sendAppended, toStoredHead } from './log-rows.ts';
 import { createReads } from './reads.ts';
-import { blob } from './rows.ts';
+import { blob } from '../rows.ts';
 
 /** The rows of one change: what was sent for it, and what it adds to the log. */
 export interface Sent {

@@ -1,8 +1,6 @@
 import { DatabaseError, Pool, types as columns, type CustomTypesConfig, type QueryResult } from 'pg';
+import type { Row } from '../rows.ts';
 import type { PostgresAddress } from './address.ts';
-
-/** Whatever PostgreSQL may give for a column: `bigint` for int8, Buffer for bytea. */
-export type Row = Readonly<Record<string, unknown>>;
 
 /** What one statement did: its rows, and how many it touched. */
 export interface Answer {

@@ -1,9 +1,9 @@
 import type { Appended, LogAppender, LogHead, TileHash } from '../../accounting/index.ts';
 import { CodedError } from '../../kernel/index.ts';
-import type { Row, Run } from './connections.ts';
+import type { Run } from './connections.ts';
 import { damaged } from './faults.ts';
 import { missing } from './migrate.ts';
-import { big, blob } from './rows.ts';
+import { big, blob, type Row } from '../rows.ts';
 
 const leavesPerPage = 10_000;
 

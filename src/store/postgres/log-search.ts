@@ -1,7 +1,7 @@
 import type { LogQuery } from '../../broker/index.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
-import type { Row, Run } from './connections.ts';
-import { big, blob } from './rows.ts';
+import type { Run } from './connections.ts';
+import { big, blob, type Row } from '../rows.ts';
 
 const batch = 2000;
 /** A term of fewer entries than this is worth walking whole, with a look at the words of each. */

@@ -1,9 +1,9 @@
 import type { PersonState, Reads, RevokedKey } from '../../broker/index.ts';
 import type { Session } from '../../identity/index.ts';
 import type { PersonId } from '../../kernel/index.ts';
-import type { Row, Run } from './connections.ts';
+import type { Run } from './connections.ts';
 import { Gathered } from './gathered.ts';
-import { blob, toPersonState, toRevokedKey, toSession } from './rows.ts';
+import { blob, toPersonState, toRevokedKey, toSession, type Row } from '../rows.ts';
 
 export type PointReads = Pick<Reads, 'session' | 'person' | 'principalOwners' | 'revokedKey'>;
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LogAppender, LogHead } from '../../accounting/index.ts';
 import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
 import { CodedError, isCodedError } from '../../kernel/index.ts';
+import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
 import { Connections, timeBounds } from './connections.ts';
@@ -15,10 +16,6 @@ import { createReads } from './reads.ts';
 import { endLease, renewLease, reserve } from './serial-blocks.ts';
 import { beginProofMemory, createSharedMemory, forgetOldProofs } from './shared-memory.ts';
 
-const maxWaiting = 4096;
-const maxPerTransaction = 256;
-const mostTurns = 4;
-const idleMs = 500;
 const renewEveryMs = 5000;
 /** A connection that fails sooner than this was dead before: worth another one. */
 const quickMs = 2000;
@@ -144,21 +141,16 @@ function translatedEntries(reads: Reads): Reads['logEntries'] {
   };
 }
 
-interface Waiting {
-  readonly work: Work;
-  readonly done: (committed: Committed) => void;
-  readonly failed: (error: unknown) => void;
-}
-
 class PostgresWriter {
   readonly #connections: Connections;
   readonly #batches: BatchWriter;
   readonly #owner: string;
   readonly #renewal: NodeJS.Timeout;
-  #waiting: Waiting[] = [];
-  #running: Promise<void> | undefined;
+  readonly #queue = new CommitQueue<Work>({
+    commitBatch: (batch) => this.#commitBatch(batch),
+    whenIdle: () => this.#indexWhileIdle(),
+  });
   #catchingUp: Promise<void> | undefined;
-  #idle: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(connections: Connections, batches: BatchWriter, owner: string) {
@@ -174,14 +166,14 @@ class PostgresWriter {
   }
 
   commit(change: Change): Promise<Committed> {
-    return this.#enqueue({ asks: false, send: (run) => this.#batches.send(run, change) });
+    return this.#queue.enqueue({ asks: false, send: (run) => this.#batches.send(run, change) });
   }
 
   async transact<Result>(
     plan: (reads: Reads) => Promise<{ change: Change; result: Result }>,
   ): Promise<Result> {
     let planned: { change: Change; result: Result } | undefined;
-    await this.#enqueue({
+    await this.#queue.enqueue({
       asks: true,
       send: async (run, reads) => {
         planned = await plan(reads);
@@ -194,7 +186,7 @@ class PostgresWriter {
 
   async reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock> {
     let block: SerialBlock | undefined;
-    await this.#enqueue({
+    await this.#queue.enqueue({
       asks: false,
       send: (run) => {
         const reserved = reserve(run, this.#owner, { caFingerprint, count }).then((given) => (block = given));
@@ -232,56 +224,16 @@ class PostgresWriter {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#idle);
     clearInterval(this.#renewal);
-    await this.#running;
+    await this.#queue.close();
     await this.#catchingUp?.catch(() => undefined);
     // Not to be reached now: then it ends by itself.
     await endLease(this.#connections.ask, this.#owner).catch(() => undefined);
     await this.#connections.close();
   }
 
-  #enqueue(work: Work): Promise<Committed> {
-    if (this.#closing !== undefined) {
-      return Promise.reject(
-        new CodedError('store.unavailable', 'The broker is shutting down.', {
-          next: 'Try again in a moment.',
-        }),
-      );
-    }
-    if (this.#waiting.length >= maxWaiting) {
-      return Promise.reject(
-        new CodedError('store.busy', `More than ${maxWaiting} changes are waiting to be recorded.`, {
-          next: 'Try again in a second.',
-        }),
-      );
-    }
-    return new Promise<Committed>((done, failed) => {
-      this.#waiting.push({ work, done, failed });
-      this.#running ??= this.#run();
-    });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#gather();
-      await this.#commitBatch(this.#waiting.splice(0, maxPerTransaction));
-    }
-    this.#running = undefined;
-    this.#idle ??= setTimeout(() => this.#indexWhileIdle(), idleMs).unref();
-    this.#idle.refresh();
-  }
-
-  /** Everything that arrives in this turn of the event loop shares the transaction, and what arrives in the next ones while more keeps coming. */
-  async #gather(): Promise<void> {
-    for (let turn = 0, before = 0; turn < mostTurns && this.#waiting.length > before; turn += 1) {
-      before = this.#waiting.length;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
   /** Ends each of the batch, one way or the other. */
-  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+  async #commitBatch(batch: readonly Waiting<Work>[]): Promise<void> {
     const beganMs = performance.now();
     for (let attempt = 1, rest = batch; rest.length > 0; attempt += 1) {
       try {
@@ -300,7 +252,7 @@ class PostgresWriter {
         } else if (error instanceof Broken) {
           if (attempt === 1 && performance.now() - beganMs < quickMs) continue;
           // Those behind would fare the same, one long wait after the other.
-          const all = [...rest, ...this.#waiting.splice(0)];
+          const all = [...rest, ...this.#queue.takeWaiting()];
           return tellFailed(all, unavailable(error.cause, 'The database cannot be reached'));
         } else if (rest.length > 1 && isCodedError(error) && error.code.startsWith('accounting.')) {
           // One of them cannot be written, and does not say which: each gets a transaction of its own.
@@ -330,7 +282,7 @@ class PostgresWriter {
 
   /** So that the first question after a busy day does not wait for the whole day to be indexed. */
   #indexWhileIdle(): void {
-    if (this.#closing !== undefined || this.#running !== undefined || this.#catchingUp !== undefined) return;
+    if (this.#catchingUp !== undefined) return;
     const work = async (): Promise<void> => {
       const { rows } = await this.#connections.ask(searchIsBehind);
       if (rows[0]?.['behind'] === true) while (await this.#indexNext(false));
@@ -354,10 +306,10 @@ class PostgresWriter {
   }
 }
 
-function tellDone(batch: readonly Waiting[], committed: readonly Committed[]): void {
+function tellDone(batch: readonly Waiting<Work>[], committed: readonly Committed[]): void {
   batch.forEach((waiting, position) => waiting.done(committed[position] ?? { firstIndex: 0n }));
 }
 
-function tellFailed(batch: readonly Waiting[], error: CodedError): void {
+function tellFailed(batch: readonly Waiting<Work>[], error: CodedError): void {
   for (const waiting of batch) waiting.failed(error);
 }

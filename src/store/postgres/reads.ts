@@ -1,7 +1,7 @@
 import type { CredentialTarget, LogQuery, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, PersonId, Serial } from '../../kernel/index.ts';
-import type { Row, Run } from './connections.ts';
+import type { Run } from './connections.ts';
 import { searchLog } from './log-search.ts';
 import {
   big,
@@ -12,7 +12,8 @@ import {
   toRevokedKey,
   toSession,
   toStoredEntry,
-} from './rows.ts';
+  type Row,
+} from '../rows.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
 import { abandonedBlocks } from './serial-blocks.ts';
 

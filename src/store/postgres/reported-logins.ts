@@ -1,8 +1,7 @@
 import type { ReportedLoginReads, ReportedLogins } from '../../broker/index.ts';
 import type { Send } from './apply-change.ts';
-import type { Row } from './connections.ts';
 import { conflict } from './faults.ts';
-import { big } from './rows.ts';
+import { big, type Row } from '../rows.ts';
 
 export function sendReportedLogins(
   send: Send,

@@ -2,9 +2,9 @@ import type { Change, Credential, SerialBlock } from '../../broker/index.ts';
 import type { Serial } from '../../kernel/index.ts';
 import { gaps } from '../serial-gaps.ts';
 import type { Send } from './apply-change.ts';
-import type { Row, Run } from './connections.ts';
+import type { Run } from './connections.ts';
 import { conflict } from './faults.ts';
-import { big } from './rows.ts';
+import { big, type Row } from '../rows.ts';
 
 /** So long without a sign of life, and a broker counts as dead: what it reserved is declared void, by whoever notices first. */
 const leaseSeconds = 60;

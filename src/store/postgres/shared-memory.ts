@@ -3,7 +3,7 @@ import type { ThrottleRow } from '../../identity/index.ts';
 import { timeBounds, type Connections, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
 import { Gathered } from './gathered.ts';
-import { big, blob } from './rows.ts';
+import { big, blob } from '../rows.ts';
 
 const dbSecond = 'floor(extract(epoch from clock_timestamp()))::bigint';
 /** Brokers' clocks may be that far behind the database's. */

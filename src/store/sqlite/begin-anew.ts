@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Appended, EntryDraft } from '../../accounting/index.ts';
 import type { BegunAnew, NewLog } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
-import { toCredential, type Row } from './rows.ts';
+import { toCredential, type Row } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
 const entriesPerAppend = 1000;

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../kernel/index.ts';
 import { loadDatabaseFile, unavailable } from './database.ts';
-import { blob } from './rows.ts';
+import { blob } from '../rows.ts';
 
 /**
  * Copies the database of a broker that may be running into a new file of mode 0600: one moment of it, whole, without pages that are

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { LogQuery } from '../../broker/index.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
-import { blob, type Row } from './rows.ts';
+import { big, blob, type Row } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
 const batch = 2000;
@@ -76,7 +76,7 @@ export function indexNextEntries(statement: Statements): boolean {
   const rows = statement(
     `SELECT e.idx, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
      WHERE e.idx > ? ORDER BY e.idx LIMIT ?`,
-  ).all(last['idx'] ?? -1n, batch) as Row[];
+  ).all(big(last, 'idx'), batch) as Row[];
   const insert = statement('INSERT INTO log_search VALUES (?, ?)');
   const insertTerm = statement('INSERT INTO log_term VALUES (?, ?)');
   const insertReason = statement('INSERT INTO log_reason VALUES (?, ?)');

@@ -1,7 +1,7 @@
 import type { PersonState, RevokedKey } from '../../broker/index.ts';
 import type { Session } from '../../identity/index.ts';
 import type { PersonId } from '../../kernel/index.ts';
-import { toPersonState, toRevokedKey, toSession } from './rows.ts';
+import { toPersonState, toRevokedKey, toSession } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
 /** The look-ups by primary key that every request makes, at once and not as promises, so that they can be kept in memory. */

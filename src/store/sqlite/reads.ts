@@ -1,10 +1,18 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { CredentialTarget, Publication, Reads, RevokedKeyId } from '../../broker/index.ts';
+import type { CredentialTarget, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, Serial } from '../../kernel/index.ts';
 import { createLogSearch } from './log-search.ts';
-import { blob, toCredential, toPersonState, toRevokedKey, toStoredEntry, type Row } from './rows.ts';
+import {
+  blob,
+  toCredential,
+  toPersonState,
+  toPublication,
+  toRevokedKey,
+  toStoredEntry,
+  type Row,
+} from '../rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
 import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
@@ -246,16 +254,4 @@ function targetClause(target: CredentialTarget): { where: string; values: SQLInp
     case 'before':
       return { where: 'c.issued_ms < ?', values: [target.beforeMs] };
   }
-}
-
-function toPublication(row: Row): Publication {
-  return {
-    kind: 'krl',
-    version: row['version'] as bigint,
-    publishedMs: Number(row['published_ms']),
-    bytes: blob(row, 'bytes'),
-    signature: row['signature'] as string,
-    sha256: row['sha256'] as string,
-    revocations: Number(row['revocations']),
-  };
 }

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { ReportedLoginReads, ReportedLogins } from '../../broker/index.ts';
 import { conflict } from './faults.ts';
-import type { Row } from './rows.ts';
+import type { Row } from '../rows.ts';
 
 /** @throws CodedError `store.conflict` */
 export function applyReportedLogins(

@@ -1,7 +1,7 @@
 import type { Change, Credential, SerialBlock } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
 import { gaps } from '../serial-gaps.ts';
-import type { Row } from './rows.ts';
+import type { Row } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
 /**

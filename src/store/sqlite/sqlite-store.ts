@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Appended, EntryDraft, LogAppender, LogHead, TileHash } from '../../accounting/index.ts';
 import type { BeginsAnew, Change, Committed, NewLog, Reads, SerialBlock, Store } from '../../broker/index.ts';
 import { CodedError } from '../../kernel/index.ts';
+import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { createApplyChange, type ApplyChange } from './apply-change.ts';
 import { beginAnew } from './begin-anew.ts';
 import { openDatabases, unavailable } from './database.ts';
@@ -10,15 +11,11 @@ import { indexNextEntries } from './log-search.ts';
 import { HotRows } from './hot-rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
-import { blob, type Row } from './rows.ts';
+import { blob, type Row } from '../rows.ts';
 import { reserve, reservedBefore, type ReservedBefore } from './serial-blocks.ts';
 import { createStatements, type Statements } from './statements.ts';
 
-const maxWaiting = 4096;
-const maxPerTransaction = 256;
 const nothing: Change = { entries: [] };
-const idleMs = 500;
-const mostTurns = 4;
 
 /** What is built behind the rows: whether it is behind, and the next step. */
 const behind = [
@@ -29,12 +26,8 @@ const behind = [
   ],
 ] as const;
 
-interface Waiting {
-  /** Applies the rows of a change and returns it, or throws: then it alone is refused. */
-  readonly work: () => Change | Promise<Change>;
-  readonly done: (committed: Committed) => void;
-  readonly failed: (error: unknown) => void;
-}
+/** Applies the rows of a change and returns it, or throws: then it alone is refused. */
+type Work = () => Change | Promise<Change>;
 
 export interface SqliteStoreOptions {
   /** Folder of the database. */
@@ -96,10 +89,10 @@ class SqliteWriter {
   readonly #appender: LogAppender;
   readonly #committed: (change: Change) => void;
   #head: LogHead;
-  #waiting: Waiting[] = [];
-  #running: Promise<void> | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #queue = new CommitQueue<Work>({
+    commitBatch: (batch) => this.#commitBatch(batch),
+    whenIdle: () => this.#indexWhileIdle(),
+  });
 
   /** @param committed is told each change right after the COMMIT that made it durable, before anybody else can run. */
   constructor(
@@ -122,7 +115,7 @@ class SqliteWriter {
   }
 
   commit(change: Change): Promise<Committed> {
-    return this.#enqueue(() => {
+    return this.#queue.enqueue(() => {
       this.#apply(change);
       return change;
     });
@@ -132,7 +125,7 @@ class SqliteWriter {
     plan: (reads: Reads) => Promise<{ change: Change; result: Result }>,
   ): Promise<Result> {
     let planned: { change: Change; result: Result } | undefined;
-    await this.#enqueue(async () => {
+    await this.#queue.enqueue(async () => {
       planned = await plan(this.#reads);
       this.#apply(planned.change);
       return planned.change;
@@ -143,7 +136,7 @@ class SqliteWriter {
 
   async reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock> {
     let block: SerialBlock | undefined;
-    await this.#enqueue(() => {
+    await this.#queue.enqueue(() => {
       block = reserve(this.#statement, caFingerprint, count);
       return nothing;
     });
@@ -155,7 +148,7 @@ class SqliteWriter {
   async catchUp(indexNext: (statement: Statements) => boolean): Promise<void> {
     const progress = { more: true };
     while (progress.more) {
-      await this.#enqueue(() => {
+      await this.#queue.enqueue(() => {
         progress.more = indexNext(this.#statement);
         return nothing;
       });
@@ -164,7 +157,7 @@ class SqliteWriter {
 
   /** Not within a transaction: waits for the one that is open. */
   async scrub(how: 'quick' | 'thorough'): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    while (this.#queue.running !== undefined) await this.#queue.running;
     if (how === 'thorough') this.#database.exec('VACUUM');
     this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   }
@@ -182,66 +175,20 @@ class SqliteWriter {
     }
   }
 
-  async drain(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#idle);
-    await this.#running;
-  }
-
-  #enqueue(work: Waiting['work']): Promise<Committed> {
-    if (this.#closed) {
-      return Promise.reject(
-        new CodedError('store.unavailable', 'The broker is shutting down.', {
-          next: 'Try again in a moment.',
-        }),
-      );
-    }
-    if (this.#waiting.length >= maxWaiting) {
-      return Promise.reject(
-        new CodedError('store.busy', `More than ${maxWaiting} changes are waiting to be recorded.`, {
-          next: 'Try again in a second.',
-        }),
-      );
-    }
-    return new Promise<Committed>((done, failed) => {
-      this.#waiting.push({ work, done, failed });
-      this.#running ??= this.#run();
-    });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#gather();
-      await this.#commitBatch(this.#waiting.splice(0, maxPerTransaction));
-    }
-    this.#running = undefined;
-    this.#idle ??= setTimeout(() => this.#indexWhileIdle(), idleMs).unref();
-    this.#idle.refresh();
-  }
-
-  /**
-   * Everything that arrives in this turn of the event loop shares the transaction, and what arrives in the next ones while
-   * more keeps coming: with one fsync for all of them, nobody waits longer than for a transaction of their own. A single change
-   * goes ahead after one idle turn. Answers go out between two transactions.
-   */
-  async #gather(): Promise<void> {
-    for (let turn = 0, before = 0; turn < mostTurns && this.#waiting.length > before; turn += 1) {
-      before = this.#waiting.length;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  drain(): Promise<void> {
+    return this.#queue.close();
   }
 
   /** So that the first question after a busy day does not wait for the whole day to be indexed. */
   #indexWhileIdle(): void {
-    if (this.#closed || this.#running !== undefined) return;
     for (const [query, indexNext] of behind) {
       if (this.#statement(query).get()?.['behind'] !== 1n) continue;
       // A disk that refuses is told to whoever asks for something; this only saved them a wait.
-      this.#enqueue(() => (indexNext(this.#statement), nothing)).catch(() => undefined);
+      this.#queue.enqueue(() => (indexNext(this.#statement), nothing)).catch(() => undefined);
     }
   }
 
-  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+  async #commitBatch(batch: readonly Waiting<Work>[]): Promise<void> {
     try {
       const committed = await this.#tryCommit(batch);
       batch.forEach((waiting, position) => waiting.done(committed[position] ?? { firstIndex: 0n }));
@@ -256,7 +203,7 @@ class SqliteWriter {
     }
   }
 
-  async #tryCommit(batch: readonly Waiting[]): Promise<readonly Committed[]> {
+  async #tryCommit(batch: readonly Waiting<Work>[]): Promise<readonly Committed[]> {
     const changes: Change[] = [];
     const starts: number[] = [];
     const firstIndex = this.#head.size;

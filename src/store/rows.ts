@@ -1,22 +1,27 @@
-import type { SQLOutputValue } from 'node:sqlite';
-import type { Credential, PersonState, RevokedKey, StoredEntry } from '../../broker/index.ts';
-import type { Session } from '../../identity/index.ts';
-import type { KeyId, PersonId, Serial } from '../../kernel/index.ts';
+import type { Credential, PersonState, Publication, RevokedKey, StoredEntry } from '../broker/index.ts';
+import type { Session } from '../identity/index.ts';
+import type { KeyId, PersonId, Serial } from '../kernel/index.ts';
 
-/** A row as node:sqlite gives it, with every INTEGER as bigint. The schema is STRICT, so that column types hold. */
-export type Row = Record<string, SQLOutputValue>;
+/**
+ * A row as either backend gives it. Both name their columns alike, and give 64-bit integers as `bigint`. The schemas are strict, so
+ * that column types hold.
+ */
+export type Row = Readonly<Record<string, unknown>>;
 
 const text = (row: Row, column: string): string => row[column] as string;
-const big = (row: Row, column: string): bigint => row[column] as bigint;
 const number = (row: Row, column: string): number => Number(row[column]);
 
-/** A BLOB column as a Buffer over the same memory. */
+/** A column of 64-bit integers. */
+export const big = (row: Row, column: string): bigint => row[column] as bigint;
+/** A column of bytes as a Buffer over the same memory. */
 export function blob(row: Row, column: string): Buffer {
   const bytes = row[column] as Uint8Array;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function toCredential(row: Row): Credential {
+  // PostgreSQL keeps an array, SQLite its JSON.
+  const principals = row['principals'] as readonly string[] | string;
   return {
     caFingerprint: text(row, 'ca_fp'),
     serial: big(row, 'serial') as Serial,
@@ -26,7 +31,7 @@ export function toCredential(row: Row): Credential {
     profile: text(row, 'profile'),
     keyType: text(row, 'key_type'),
     keyFingerprint: text(row, 'key_fp'),
-    principals: JSON.parse(text(row, 'principals')) as readonly string[],
+    principals: typeof principals === 'string' ? (JSON.parse(principals) as readonly string[]) : principals,
     validAfter: big(row, 'valid_after'),
     validBefore: big(row, 'valid_before'),
     issuedMs: number(row, 'issued_ms'),
@@ -77,5 +82,17 @@ export function toRevokedKey(row: Row): RevokedKey {
     fingerprint: text(row, 'fingerprint'),
     revokedMs: number(row, 'revoked_ms'),
     reason: text(row, 'reason'),
+  };
+}
+
+export function toPublication(row: Row): Publication {
+  return {
+    kind: 'krl',
+    version: big(row, 'version'),
+    publishedMs: number(row, 'published_ms'),
+    bytes: blob(row, 'bytes'),
+    signature: text(row, 'signature'),
+    sha256: text(row, 'sha256'),
+    revocations: number(row, 'revocations'),
   };
 }
