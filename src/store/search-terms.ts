@@ -15,16 +15,40 @@ export interface Searchable {
 
 type TermKind = 'person' | 'subject' | 'serial' | 'key' | 'principal' | 'host' | 'type' | 'outcome';
 
-function term(kind: TermKind, value: string): bigint {
-  return hash('sha256', `${kind}:${value}`, 'buffer').readBigInt64BE(0);
+/** By way of a string: a buffer made by `hash` itself costs more than all the rest. */
+function term(word: string): bigint {
+  return Buffer.from(hash('sha256', word, 'binary'), 'binary').readBigInt64BE(0);
 }
 
 /** @param entry exact bytes of a stored entry. @param openings as they are stored beside it */
 export function searchableOf(entry: Buffer, openings: string | undefined): Searchable {
+  const { timeMs, words } = wordsOf(entry);
+  return { timeMs, terms: Array.from(words, term), reason: reasonOf(openings) };
+}
+
+/** Whether an entry is what was asked for, told from the entry alone: for those that no index knows yet. */
+export function matcherOf(query: LogQuery): (entry: Buffer, openings: string | undefined) => boolean {
+  const asked = askedWords(query);
+  const { fromMs = -Infinity, toMs = Infinity, reason } = query;
+  const inReason = reason === undefined ? undefined : folded(reason);
+  return (entry, openings) => {
+    const given = inReason === undefined ? undefined : reasonOf(openings);
+    if (inReason !== undefined && (given === undefined || !folded(given).includes(inReason))) return false;
+    const { timeMs, words } = wordsOf(entry);
+    return timeMs >= fromMs && timeMs < toMs && asked.every((word) => words.has(word));
+  };
+}
+
+/** One whatever the case of ASCII letters, as both databases compare. */
+function folded(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+function wordsOf(entry: Buffer): { readonly timeMs: number; readonly words: ReadonlySet<string> } {
   const { time, type, outcome, actor, subject, cred = {}, target, login } = parsed(entry);
-  const terms = new Set<bigint>();
+  const words = new Set<string>();
   const add = (kind: TermKind, value: string | undefined): void => {
-    if (value !== undefined) terms.add(term(kind, value));
+    if (value !== undefined) words.add(`${kind}:${value}`);
   };
   add('type', type);
   add('outcome', outcome);
@@ -37,11 +61,15 @@ export function searchableOf(entry: Buffer, openings: string | undefined): Searc
   add('principal', login?.account?.toLowerCase());
   if (target?.kind === 'host') for (const name of [target.host_id, target.name]) add('host', name);
   if (target?.kind === 'principal') add('principal', target.value?.toLowerCase());
-  return { timeMs: Date.parse(time), terms: [...terms], reason: reasonOf(openings) };
+  return { timeMs: Date.parse(time), words };
 }
 
 /** The terms that an entry must all have. Account names are one whatever the case of their letters. */
 export function termsOf(query: LogQuery): readonly bigint[] {
+  return askedWords(query).map(term);
+}
+
+function askedWords(query: LogQuery): readonly string[] {
   const asked: readonly [TermKind, string | undefined][] = [
     ['person', query.personId],
     ['subject', query.subjectId],
@@ -52,7 +80,7 @@ export function termsOf(query: LogQuery): readonly bigint[] {
     ['type', query.type],
     ['outcome', query.outcome],
   ];
-  return asked.flatMap(([kind, value]) => (value === undefined ? [] : [term(kind, value)]));
+  return asked.flatMap(([kind, value]) => (value === undefined ? [] : [`${kind}:${value}`]));
 }
 
 /** What somebody damaged is found by no term, and must not keep everything after it from being found. */

@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createLogAppender, emptyLogHead, verifierKey } from '../../src/accounting/index.ts';
 import type { Store } from '../../src/broker/index.ts';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { createPostgresDatabase, openPostgresStore } from '../../src/store/index.ts';
+import { indexLock } from '../../src/store/postgres/log-search.ts';
 import { openedBy } from '../accounting/log-fixture.ts';
 import { describeWithPeers } from '../support/peers.ts';
 import { addressOf, doneWith, grants, newDatabase, owner, startPostgres } from '../support/postgres.ts';
@@ -282,6 +285,23 @@ describeWithPeers(['postgres', 'psql'], 'the store on a PostgreSQL that fails', 
     // Who did not see it cannot know.
     expect(await codeOf(other.commit({ entries: [entry()] }))).toBe('done');
     expect(await codeOf(store.commit({ entries: [entry()] }))).toBe('store.damaged');
+  });
+
+  it('erases words also from under a broker that is indexing them at that moment', async () => {
+    await store.commit({ entries: [entry({ personal: { reason: 'a private matter' } })] });
+    // What `indexNextEntries` of another broker does, stopped in the middle.
+    const indexing = new Client({ ...addressOf(server, database), ssl: false });
+    await indexing.connect();
+    await indexing.query(
+      `BEGIN; SELECT pg_advisory_xact_lock(${indexLock}); INSERT INTO log_reason VALUES (0, 'a private matter') ON CONFLICT DO NOTHING; INSERT INTO log_search VALUES (0, 0) ON CONFLICT DO NOTHING`,
+    );
+    const erased = store.commit({ erase: { openings: [{ index: 0n, openings: undefined }] }, entries: [] });
+    const waits = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    while (server.sql(database, waits) === '0') await delay(5);
+    await indexing.query('COMMIT');
+    await indexing.end();
+    await erased;
+    expect(server.sql(database, 'SELECT count(*) FROM log_reason')).toBe('0');
   });
 
   it('refuses a head that another key signed', async () => {

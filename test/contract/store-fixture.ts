@@ -43,6 +43,8 @@ export interface Place {
   open(over?: { readonly origin?: string; readonly signer?: LogSigner }): Promise<Store>;
   /** SQL past the store, as somebody with the database's password could run it. */
   sql(text: string): void;
+  /** The one number that a question past the store gives. */
+  count(question: string): number;
   remove(): void;
 }
 
@@ -105,6 +107,14 @@ function newSqlitePlace(): Place {
         database.close();
       }
     },
+    count(question) {
+      const database = new DatabaseSync(join(folder, 'sallyport.db'), { readOnly: true });
+      try {
+        return Number(Object.values(database.prepare(question).get() ?? {})[0]);
+      } finally {
+        database.close();
+      }
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -137,6 +147,7 @@ function newPostgresPlace(): Place {
       return openPostgresStore({ address: addressOf(running, database), appender, emptyHead });
     },
     sql: (text) => void running.sql(database, text),
+    count: (question) => Number(running.sql(database, question)),
     remove: () => doneWith(database),
   };
 }

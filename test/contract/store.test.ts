@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verifierKey } from '../../src/accounting/index.ts';
 import type { Change, Credential, Publication, Store, StoredEntry } from '../../src/broker/index.ts';
@@ -40,6 +41,9 @@ const publication = (over: Partial<Publication> = {}): Publication => ({
   ...over,
 });
 
+const afterIndexing = 'when the index knows it';
+const states = ['before any index does', afterIndexing];
+
 describe.each(implementations)(
   'the store on $name',
   ({ newPlace, newerSchema, unlockLog, bytes, replaceEntry }) => {
@@ -62,6 +66,11 @@ describe.each(implementations)(
       const found: StoredEntry[] = [];
       for await (const one of store.logEntries(from, to)) found.push(one);
       return found;
+    };
+    /** Resolves when the search was brought to the end of the log, behind the commits. */
+    const indexed = async (): Promise<void> => {
+      const { size } = await store.logHead();
+      while (BigInt(place.count('SELECT count(*) FROM log_search')) < size) await delay(20);
     };
     /** Issues a certificate with the next serial of its CA, the whole way. */
     const issue = async (over: Partial<Credential> = {}): Promise<Credential> => {
@@ -883,7 +892,7 @@ describe.each(implementations)(
         expect(plain?.openings).toBeUndefined();
       });
 
-      it('is searched by every field, newest first, page by page', async () => {
+      it.each(states)('is searched by every field, newest first, page by page, %s', async (state) => {
         const cred = (value: bigint, key: string) => ({
           cred: { ca_fp: ca, serial: String(value), key_fp: key },
         });
@@ -919,6 +928,7 @@ describe.each(implementations)(
             }),
           ],
         });
+        if (state === afterIndexing) await indexed();
         const find = async (
           query: Omit<Parameters<Store['searchLog']>[0], 'limit'>,
           limit = 10,
@@ -944,42 +954,46 @@ describe.each(implementations)(
         expect(await find({ personId: bert, type: 'auth.login' })).toEqual([6]);
       });
 
-      it('is searched by subject, account name, host and words of the reason', async () => {
-        const reason = (text: string) => ({ personal: { reason: text, 'src.ip': '192.0.2.7' } });
-        await store.commit({
-          entries: [
-            entry({
-              actor: { uid: anna, kind: 'person' },
-              subject: { uid: bert },
-              ...reason('Fix the 100% full disk'),
-            }),
-            entry({ subject: { uid: anna }, fields: { cred: { principals: ['Root', 'anna'] } } }),
-            entry({ fields: { target: { kind: 'host', host_id: 'h-1', name: 'db.example.com' } } }),
-            entry({
-              fields: { target: { kind: 'principal', value: 'root' } },
-              ...reason('she moved to sales_emea'),
-            }),
-            entry({ fields: { target: { kind: 'serial', name: 'h-1' } } }),
-          ],
-        });
-        const find = async (query: Omit<Parameters<Store['searchLog']>[0], 'limit'>): Promise<number[]> =>
-          (await store.searchLog({ ...query, limit: 10 })).map(({ index }) => Number(index));
-        expect(await find({ subjectId: anna })).toEqual([1]);
-        expect(await find({ personId: anna })).toEqual([1, 0]);
-        expect(await find({ principal: 'ROOT' })).toEqual([3, 1]);
-        expect(await find({ host: 'h-1' })).toEqual([2]);
-        expect(await find({ host: 'db.example.com' })).toEqual([2]);
-        expect(await find({ reason: 'FULL disk' })).toEqual([0]);
-        expect(await find({ reason: '100%' })).toEqual([0]);
-        expect(await find({ reason: 'sales_emea' })).toEqual([3]);
-        expect(await find({ reason: '%' })).toEqual([0]);
-        expect(await find({ reason: 'sales emea' })).toEqual([]);
-        expect(await find({ reason: '192.0.2.7' })).toEqual([]);
-        expect(await find({ reason: 's', principal: 'root' })).toEqual([3]);
-        expect(await find({ reason: 's', before: 3n })).toEqual([0]);
-      });
+      it.each(states)(
+        'is searched by subject, account name, host and words of the reason, %s',
+        async (state) => {
+          const reason = (text: string) => ({ personal: { reason: text, 'src.ip': '192.0.2.7' } });
+          await store.commit({
+            entries: [
+              entry({
+                actor: { uid: anna, kind: 'person' },
+                subject: { uid: bert },
+                ...reason('Fix the 100% full disk'),
+              }),
+              entry({ subject: { uid: anna }, fields: { cred: { principals: ['Root', 'anna'] } } }),
+              entry({ fields: { target: { kind: 'host', host_id: 'h-1', name: 'db.example.com' } } }),
+              entry({
+                fields: { target: { kind: 'principal', value: 'root' } },
+                ...reason('she moved to sales_emea'),
+              }),
+              entry({ fields: { target: { kind: 'serial', name: 'h-1' } } }),
+            ],
+          });
+          if (state === afterIndexing) await indexed();
+          const find = async (query: Omit<Parameters<Store['searchLog']>[0], 'limit'>): Promise<number[]> =>
+            (await store.searchLog({ ...query, limit: 10 })).map(({ index }) => Number(index));
+          expect(await find({ subjectId: anna })).toEqual([1]);
+          expect(await find({ personId: anna })).toEqual([1, 0]);
+          expect(await find({ principal: 'ROOT' })).toEqual([3, 1]);
+          expect(await find({ host: 'h-1' })).toEqual([2]);
+          expect(await find({ host: 'db.example.com' })).toEqual([2]);
+          expect(await find({ reason: 'FULL disk' })).toEqual([0]);
+          expect(await find({ reason: '100%' })).toEqual([0]);
+          expect(await find({ reason: 'sales_emea' })).toEqual([3]);
+          expect(await find({ reason: '%' })).toEqual([0]);
+          expect(await find({ reason: 'sales emea' })).toEqual([]);
+          expect(await find({ reason: '192.0.2.7' })).toEqual([]);
+          expect(await find({ reason: 's', principal: 'root' })).toEqual([3]);
+          expect(await find({ reason: 's', before: 3n })).toEqual([0]);
+        },
+      );
 
-      it('finds the same whichever condition is the rare one', async () => {
+      it.each(states)('finds the same whichever condition is the rare one, %s', async (state) => {
         const common = Array.from({ length: 5200 }, (_, at) =>
           entry({
             timeMs: start + at,
@@ -988,6 +1002,7 @@ describe.each(implementations)(
           }),
         );
         await store.commit({ entries: common });
+        if (state === afterIndexing) await indexed();
         const find = async (query: Omit<Parameters<Store['searchLog']>[0], 'limit'>): Promise<number[]> =>
           (await store.searchLog({ ...query, limit: 3 })).map(({ index }) => Number(index));
         expect(await find({ type: 'log.heartbeat', outcome: 'success' })).toEqual([5199, 5198, 5197]);
@@ -997,6 +1012,32 @@ describe.each(implementations)(
         expect(await find({ type: 'log.heartbeat', reason: 'ticket' })).toEqual([4999, 3999, 2999]);
         expect(await find({ subjectId: bert, reason: 'TICKET 1' })).toEqual([1999]);
         expect(await find({ subjectId: anna, reason: 'ticket' })).toEqual([]);
+      });
+
+      it('is searched to its last entry, and indexed but for a bounded rest, while commits follow each other', async () => {
+        // Never half a second of rest in between: what is indexed was indexed under load.
+        for (let at = 0; at < 26; at += 1) {
+          await store.commit({
+            entries: [entry({ type: 'auth.login', subject: { uid: bert } }), ...entries(499)],
+          });
+        }
+        // On PostgreSQL the last step may still be on its way.
+        while (place.count('SELECT count(*) FROM log_search') < 2500) await delay(5);
+        const found = await store.searchLog({ subjectId: bert, limit: 100 });
+        expect(found.map(({ index }) => Number(index) / 500)).toEqual(
+          Array.from({ length: 26 }, (_, at) => 25 - at),
+        );
+        const older = await store.searchLog({ subjectId: bert, before: 1000n, limit: 1 });
+        expect(older.map(({ index }) => index)).toEqual([500n]);
+      });
+
+      it('is searched at once when far more than a bounded rest was never indexed', async () => {
+        await store.commit({
+          entries: [entry({ type: 'auth.login', subject: { uid: bert } }), ...entries(10_500)],
+        });
+        expect(place.count('SELECT count(*) FROM log_search')).toBe(0);
+        expect(await store.searchLog({ subjectId: bert, limit: 5 })).toHaveLength(1);
+        expect(place.count('SELECT count(*) FROM log_search')).toBeGreaterThan(500);
       });
 
       it('finds everything after more commits than one pass takes in', async () => {
@@ -1131,6 +1172,8 @@ describe.each(implementations)(
           ],
         });
         expect(await store.searchLog({ reason: 'private', limit: 5 })).toHaveLength(1);
+        await indexed();
+        expect(place.count('SELECT count(*) FROM log_reason')).toBe(3);
         const before = await all();
         const left = JSON.stringify(opened('src.ip', '192.0.2.7'));
         await store.commit({
@@ -1151,6 +1194,7 @@ describe.each(implementations)(
         expect(await store.searchLog({ reason: 'private', limit: 5 })).toEqual([]);
         expect(await store.searchLog({ reason: 'another', limit: 5 })).toEqual([]);
         expect(await store.searchLog({ reason: 'kept', limit: 5 })).toHaveLength(1);
+        expect(place.count('SELECT count(*) FROM log_reason')).toBe(1);
       });
 
       it('empties the rows that say the same, of certificates and of a person', async () => {

@@ -1,5 +1,6 @@
 import type { Change, Guard, Publication } from '../../broker/index.ts';
 import type { Answer, Run } from './connections.ts';
+import { indexLock } from './log-search.ts';
 import { conflict } from './faults.ts';
 import { sendReportedLogins } from './reported-logins.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
@@ -175,6 +176,8 @@ function applyPublication(send: Send, publication: Publication): void {
 
 function erase(send: Send, change: NonNullable<Change['erase']>): void {
   const { openings, logins = [], revokedReasons = [], person } = change;
+  // Whoever indexes these entries right now read words that go now: theirs come first, to be taken out as well.
+  send('SELECT pg_advisory_xact_lock($1)', [indexLock]);
   const kept = openings.filter(({ openings: left }) => left !== undefined);
   send(
     `UPDATE log_opening o SET openings = left_over.openings

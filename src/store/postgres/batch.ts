@@ -80,6 +80,11 @@ export class BatchWriter {
     this.#head = head;
   }
 
+  /** How many entries the log has, as far as this broker knows. */
+  get size(): bigint {
+    return this.#head.size;
+  }
+
   /** Sends the rows of a change without waiting for the answers. */
   send(run: Run, change: Change): Sent {
     return { change, answers: applyChange(run, this.#owner, change) };

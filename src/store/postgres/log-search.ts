@@ -1,18 +1,33 @@
 import type { LogQuery } from '../../broker/index.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
+import { searchWhole } from '../search-unindexed.ts';
 import type { Run } from './connections.ts';
 import { big, blob, type Row } from '../rows.ts';
 
-const batch = 2000;
+/** Entries of one step: some milliseconds of this process. */
+const batch = 500;
 /** A term of fewer entries than this is worth walking whole, with a look at the words of each. */
 const few = 5000;
 /** Counted exactly up to here: of two common terms the rarer one is walked, and looking that far costs some 20 ms. */
 const mostCounted = 200_000;
-/** Any number: whoever holds this lock of the database is filling in the search. */
-const indexLock = 7_255_401;
+/** Any number: whoever holds this lock of the database is filling in the search, or takes words out of it. */
+export const indexLock = 7_255_401;
 
-/** Newest first: the entries that match every field of the query. */
+/** Newest first: the entries that match every field of the query, also those that are not indexed yet. */
 export async function searchLog(run: Run, query: LogQuery, entryColumns: string): Promise<readonly Row[]> {
+  const from = await searchIndexedTo(run);
+  return searchWhole(query, {
+    indexedTo: from,
+    async page(before, limit) {
+      const sql = `SELECT ${entryColumns} FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
+        WHERE e.idx >= $1 ${before === undefined ? '' : 'AND e.idx < $3'} ORDER BY e.idx DESC LIMIT $2`;
+      return (await run(sql, [from, limit, ...(before === undefined ? [] : [before])])).rows;
+    },
+    indexed: (asked) => searchIndex(run, asked, entryColumns),
+  });
+}
+
+async function searchIndex(run: Run, query: LogQuery, entryColumns: string): Promise<readonly Row[]> {
   const { from, where, others, reason, values } = await walk(run, termsOf(query), query.reason);
   const conditions = [...where];
   const bind = (value: unknown): string => `$${values.push(value)}`;
@@ -76,24 +91,38 @@ function pattern(words: string): string {
   return `%${words.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-/** Whether entries are there that the search does not know yet. */
-export const searchIsBehind = `SELECT (SELECT max(idx) FROM log_entry) > coalesce((SELECT max(idx) FROM log_search), -1) AS behind`;
+const indexedTo = 'SELECT coalesce(max(idx) + 1, 0) AS indexed_to FROM log_search';
+
+/** The search knows the entries below this one. */
+export async function searchIndexedTo(run: Run): Promise<bigint> {
+  return big((await run(indexedTo)).rows[0] ?? {}, 'indexed_to');
+}
+
+/** What a step of indexing came to. */
+export interface Indexed {
+  readonly indexedTo: bigint;
+  /** No more entries were there, or somebody else is at it. */
+  readonly isOver: boolean;
+}
 
 /**
- * Within the transaction that is open: indexes up to 2,000 entries that the search does not know yet. Commits do not wait for it.
- * @param wait false: leaves it to whoever is at it already. @returns true while there are more
+ * Within the transaction that is open: indexes the next entries that the search does not know yet. Commits do not wait for it.
+ * @param wait false: leaves it to whoever is at it already
  */
-export async function indexNextEntries(run: Run, wait: boolean): Promise<boolean> {
+export async function indexNextEntries(run: Run, wait: boolean): Promise<Indexed> {
+  // What a crash takes of it is built again.
   const lock = wait
-    ? `SELECT true AS held FROM (SELECT pg_advisory_xact_lock(${indexLock})) AS waited`
-    : `SELECT pg_try_advisory_xact_lock(${indexLock}) AS held`;
+    ? `SELECT set_config('synchronous_commit', 'off', true), true AS held FROM (SELECT pg_advisory_xact_lock(${indexLock})) AS waited`
+    : `SELECT set_config('synchronous_commit', 'off', true), pg_try_advisory_xact_lock(${indexLock}) AS held`;
   const held = await run(lock);
-  if (held.rows[0]?.['held'] !== true) return false;
+  const from = await searchIndexedTo(run);
+  if (held.rows[0]?.['held'] !== true) return { indexedTo: from, isOver: true };
   const { rows } = await run(
     `SELECT e.idx, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
-     WHERE e.idx > (SELECT coalesce(max(idx), -1) FROM log_search) ORDER BY e.idx LIMIT ${batch}`,
+     WHERE e.idx >= $1 ORDER BY e.idx LIMIT ${batch}`,
+    [from],
   );
-  if (rows.length === 0) return false;
+  if (rows.length === 0) return { indexedTo: from, isOver: true };
   const searched: { index: bigint; timeMs: number }[] = [];
   const terms: { term: bigint; index: bigint }[] = [];
   const reasons: { index: bigint; reason: string }[] = [];
@@ -120,5 +149,5 @@ export async function indexNextEntries(run: Run, wait: boolean): Promise<boolean
       searched.map(({ timeMs }) => timeMs),
     ]),
   ]);
-  return rows.length === batch;
+  return { indexedTo: from + BigInt(rows.length), isOver: rows.length < batch };
 }

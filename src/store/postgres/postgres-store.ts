@@ -6,13 +6,13 @@ import { CodedError, isCodedError } from '../../kernel/index.ts';
 import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
-import { Connections, timeBounds } from './connections.ts';
+import { Connections } from './connections.ts';
 import { asCoded, unavailable, unresolved } from './faults.ts';
-import { indexNextEntries, searchIsBehind } from './log-search.ts';
 import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
+import { SearchIndexer } from './search-indexer.ts';
 import { endLease, renewLease, reserve } from './serial-blocks.ts';
 import { beginProofMemory, createSharedMemory, forgetOldProofs } from './shared-memory.ts';
 
@@ -147,14 +147,18 @@ class PostgresWriter {
   readonly #owner: string;
   readonly #renewal: NodeJS.Timeout;
   readonly #queue = new CommitQueue<Work>({
-    commitBatch: (batch) => this.#commitBatch(batch),
-    whenIdle: () => this.#indexWhileIdle(),
+    commitBatch: async (batch) => {
+      await this.#commitBatch(batch);
+      await this.#indexer.keepUp(this.#batches.size);
+    },
+    whenIdle: () => this.#indexer.start(),
   });
-  #catchingUp: Promise<void> | undefined;
+  readonly #indexer: SearchIndexer;
   #closing: Promise<void> | undefined;
 
   constructor(connections: Connections, batches: BatchWriter, owner: string) {
     this.#connections = connections;
+    this.#indexer = new SearchIndexer(connections);
     this.#batches = batches;
     this.#owner = owner;
     // One that fails is followed by the next; without any for a minute, others may take this broker for dead.
@@ -197,25 +201,9 @@ class PostgresWriter {
     return block;
   }
 
-  /** Brings the search to the end of the log as it is now, a bounded part at a time; commits go on meanwhile. */
+  /** Before a question about the log. */
   catchUp(): Promise<void> {
-    // Who asks while it runs may want what was committed after it began: it looks once more.
-    return this.#indexing(
-      (this.#catchingUp ?? Promise.resolve())
-        .catch(() => undefined)
-        .then(async () => {
-          while (await this.#indexNext(true));
-        }),
-    );
-  }
-
-  #indexing(work: Promise<void>): Promise<void> {
-    this.#catchingUp = work;
-    const over = (): void => {
-      if (this.#catchingUp === work) this.#catchingUp = undefined;
-    };
-    work.then(over, over);
-    return work;
+    return this.#indexer.catchUp();
   }
 
   close(): Promise<void> {
@@ -226,7 +214,7 @@ class PostgresWriter {
   async #close(): Promise<void> {
     clearInterval(this.#renewal);
     await this.#queue.close();
-    await this.#catchingUp?.catch(() => undefined);
+    await this.#indexer.close();
     // Not to be reached now: then it ends by itself.
     await endLease(this.#connections.ask, this.#owner).catch(() => undefined);
     await this.#connections.close();
@@ -278,31 +266,6 @@ class PostgresWriter {
       await delay(lookEveryMs);
     } while (performance.now() < deadlineMs);
     return unresolved(last);
-  }
-
-  /** So that the first question after a busy day does not wait for the whole day to be indexed. */
-  #indexWhileIdle(): void {
-    if (this.#catchingUp !== undefined) return;
-    const work = async (): Promise<void> => {
-      const { rows } = await this.#connections.ask(searchIsBehind);
-      if (rows[0]?.['behind'] === true) while (await this.#indexNext(false));
-    };
-    // A database that refuses is told to whoever asks for something; this only saved them a wait.
-    this.#indexing(work()).catch(() => undefined);
-  }
-
-  async #indexNext(wait: boolean): Promise<boolean> {
-    const session = await this.#connections.begin();
-    let isOver = false;
-    try {
-      await session.run(`BEGIN; ${timeBounds}`);
-      const more = await indexNextEntries(session.run, wait);
-      await session.run('COMMIT');
-      isOver = true;
-      return more;
-    } finally {
-      session.release(isOver);
-    }
   }
 }
 

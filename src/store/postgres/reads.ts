@@ -22,7 +22,7 @@ const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
 const entriesPerPage = 256;
 
 export interface ReadOptions {
-  /** Brings the search to the end of the log, before a question that needs it. */
+  /** Brings the search so near to the end of the log that the rest can be looked at one by one. */
   readonly catchUp: () => Promise<void>;
   /** Within the transaction of a change: what is found abandoned stays so until it is over. */
   readonly inTransaction: boolean;

@@ -1,18 +1,23 @@
-import type { Row } from '../rows.ts';
+import { big } from '../rows.ts';
+import { mostPerStep } from '../search-unindexed.ts';
 import type { Statements } from './statements.ts';
 
-const batch = 2000n;
+/** How many credentials `credential_by` does not know yet. */
+export function credentialsBehind(statement: Statements): bigint {
+  const row = statement(
+    'SELECT (SELECT coalesce(max(id), 0) FROM credential) - up_to AS behind FROM credential_indexed',
+  ).get();
+  return big(row ?? {}, 'behind');
+}
 
-/**
- * Indexes up to 2,000 credentials that `credential_by` does not know yet, within the transaction that is open.
- * @returns true while there are more.
- */
-export function indexNextCredentials(statement: Statements): boolean {
-  const { up_to: upTo, last } = statement(
+/** Indexes the next credentials that `credential_by` does not know yet, `most` at the utmost, within the transaction that is open. */
+export function indexNextCredentials(statement: Statements, most = mostPerStep): void {
+  const row = statement(
     'SELECT up_to, (SELECT coalesce(max(id), 0) FROM credential) AS last FROM credential_indexed',
-  ).get() as Row & { up_to: bigint; last: bigint };
-  if (upTo >= last) return false;
-  const to = upTo + batch < last ? upTo + batch : last;
+  ).get();
+  const [upTo, last] = [big(row ?? {}, 'up_to'), big(row ?? {}, 'last')];
+  if (upTo >= last) return;
+  const to = upTo + BigInt(most) < last ? upTo + BigInt(most) : last;
   for (const column of ['person', 'key', 'key_id'] as const) {
     const source = { person: 'person_id', key: 'key_fp', key_id: 'key_id' }[column];
     statement(
@@ -24,5 +29,4 @@ export function indexNextCredentials(statement: Statements): boolean {
      FROM credential c, json_each(c.principals) p WHERE c.id > ? AND c.id <= ?`,
   ).run(upTo, to);
   statement('UPDATE credential_indexed SET up_to = ?').run(to);
-  return to < last;
 }

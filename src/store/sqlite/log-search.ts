@@ -1,15 +1,40 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { LogQuery } from '../../broker/index.ts';
-import { searchableOf, termsOf } from '../search-terms.ts';
 import { big, blob, type Row } from '../rows.ts';
+import { searchableOf, termsOf } from '../search-terms.ts';
+import { mostPerStep, searchWhole } from '../search-unindexed.ts';
 import type { Statements } from './statements.ts';
 
-const batch = 2000;
 /** A term of fewer entries than this is worth walking whole. */
 const few = 5000;
+const maxInteger = (1n << 63n) - 1n;
 
-/** Newest first: the entries that match every field of the query. */
+const indexedTo = 'SELECT coalesce(max(idx) + 1, 0) AS indexed_to FROM log_search';
+
+/** Newest first: the entries that match every field of the query, also those that are not indexed yet. */
 export function createLogSearch(
+  all: (sql: string, ...values: SQLInputValue[]) => Row[],
+  entryColumns: string,
+): (query: LogQuery) => Promise<readonly Row[]> {
+  const indexed = createIndexSearch(all, entryColumns);
+  return async (query) => {
+    const from = big(all(indexedTo)[0] ?? {}, 'indexed_to');
+    return searchWhole(query, {
+      indexedTo: from,
+      page: (before = maxInteger, limit) =>
+        all(
+          `SELECT ${entryColumns} FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
+           WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx DESC LIMIT ?`,
+          from,
+          before,
+          limit,
+        ),
+      indexed,
+    });
+  };
+}
+
+function createIndexSearch(
   all: (sql: string, ...values: SQLInputValue[]) => Row[],
   entryColumns: string,
 ): (query: LogQuery) => Row[] {
@@ -67,16 +92,21 @@ function pattern(words: string): string {
   return `%${words.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-/**
- * Indexes up to `batch` entries that the search does not know yet, within the transaction that is open.
- * @returns true while there are more.
- */
-export function indexNextEntries(statement: Statements): boolean {
-  const last = statement('SELECT coalesce(max(idx), -1) AS idx FROM log_search').get() as Row;
-  const rows = statement(
+/** How many entries the search does not know yet. */
+export function entriesBehind(statement: Statements): bigint {
+  const row = statement(
+    `SELECT (SELECT coalesce(max(idx) + 1, 0) FROM log_entry) - indexed_to AS behind FROM (${indexedTo})`,
+  );
+  return big(row.get() ?? {}, 'behind');
+}
+
+/** Indexes the next entries that the search does not know yet, `most` at the utmost, within the transaction that is open. */
+export function indexNextEntries(statement: Statements, most = mostPerStep): void {
+  const from = big(statement(indexedTo).get() ?? {}, 'indexed_to');
+  const rows: Row[] = statement(
     `SELECT e.idx, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
-     WHERE e.idx > ? ORDER BY e.idx LIMIT ?`,
-  ).all(big(last, 'idx'), batch) as Row[];
+     WHERE e.idx >= ? ORDER BY e.idx LIMIT ?`,
+  ).all(from, most);
   const insert = statement('INSERT INTO log_search VALUES (?, ?)');
   const insertTerm = statement('INSERT INTO log_term VALUES (?, ?)');
   const insertReason = statement('INSERT INTO log_reason VALUES (?, ?)');
@@ -91,5 +121,4 @@ export function indexNextEntries(statement: Statements): boolean {
     for (const term of terms) insertTerm.run(term, index);
     if (reason !== undefined) insertReason.run(index, reason);
   }
-  return rows.length === batch;
 }

@@ -23,9 +23,11 @@ const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
 const entriesPerPage = 256;
 const serialsPerPage = 1000;
 
-/** Brings what is built behind the rows to their end, before a question that needs it. */
+/** What is built behind the rows, before a question that needs it. */
 export interface CatchUp {
+  /** Near enough to the end of the log for the rest to be looked at one by one. */
   log(): Promise<void>;
+  /** To the last credential. */
   credentials(): Promise<void>;
 }
 
@@ -211,9 +213,8 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
     async searchLog(query) {
       await catchUp.log();
       const { before } = query;
-      return searchLog(before === undefined ? query : { ...query, before: bounded(before) }).map(
-        toStoredEntry,
-      );
+      const asked = before === undefined ? query : { ...query, before: bounded(before) };
+      return (await searchLog(asked)).map(toStoredEntry);
     },
   };
 }

@@ -6,8 +6,16 @@ import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { createApplyChange, type ApplyChange } from './apply-change.ts';
 import { beginAnew } from './begin-anew.ts';
 import { openDatabases, unavailable } from './database.ts';
-import { indexNextCredentials } from './credential-index.ts';
-import { indexNextEntries } from './log-search.ts';
+import {
+  credentialIndex,
+  indexStep,
+  indexWhatIsMissing,
+  indexWhatIsTooMuch,
+  isBehind,
+  isTooFarBehind,
+  logIndex,
+  type Index,
+} from './indexes.ts';
 import { HotRows } from './hot-rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
@@ -16,15 +24,6 @@ import { reserve, reservedBefore, type ReservedBefore } from './serial-blocks.ts
 import { createStatements, type Statements } from './statements.ts';
 
 const nothing: Change = { entries: [] };
-
-/** What is built behind the rows: whether it is behind, and the next step. */
-const behind = [
-  ['SELECT (SELECT max(id) FROM credential) > up_to AS behind FROM credential_indexed', indexNextCredentials],
-  [
-    'SELECT (SELECT max(idx) FROM log_entry) > coalesce((SELECT max(idx) FROM log_search), -1) AS behind',
-    indexNextEntries,
-  ],
-] as const;
 
 /** Applies the rows of a change and returns it, or throws: then it alone is refused. */
 type Work = () => Change | Promise<Change>;
@@ -57,8 +56,8 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     const writer = new SqliteWriter(databases.writer, { ...options, before }, (change) => hot.forget(change));
     return {
       ...createReads(statements, before, {
-        log: () => writer.catchUp(indexNextEntries),
-        credentials: () => writer.catchUp(indexNextCredentials),
+        log: () => writer.catchUp(logIndex, logIndex.allowed),
+        credentials: () => writer.catchUp(credentialIndex, 0n),
       }),
       session: async (tokenHash) => hot.session(tokenHash),
       person: async (personId) => hot.person(personId),
@@ -90,7 +89,7 @@ class SqliteWriter {
   readonly #committed: (change: Change) => void;
   #head: LogHead;
   readonly #queue = new CommitQueue<Work>({
-    commitBatch: (batch) => this.#commitBatch(batch),
+    commitBatch: (batch) => this.#commitWithShare(batch),
     whenIdle: () => this.#indexWhileIdle(),
   });
 
@@ -107,7 +106,7 @@ class SqliteWriter {
     this.#reads = createReads(this.#statement, options.before, {
       log: async () => undefined,
       credentials: async () => {
-        while (indexNextCredentials(this.#statement));
+        while (indexStep(this.#statement, credentialIndex));
       },
     });
     this.#appender = options.appender;
@@ -144,12 +143,11 @@ class SqliteWriter {
     return block;
   }
 
-  /** Brings an index to the end of what it is built from, a bounded part at a time between other writes. */
-  async catchUp(indexNext: (statement: Statements) => boolean): Promise<void> {
-    const progress = { more: true };
-    while (progress.more) {
+  /** Brings an index so near to the end of what it is built from, a bounded part at a time between other writes. */
+  async catchUp({ behind, next }: Index, allowed: bigint): Promise<void> {
+    while (behind(this.#statement) > allowed) {
       await this.#queue.enqueue(() => {
-        progress.more = indexNext(this.#statement);
+        next(this.#statement);
         return nothing;
       });
     }
@@ -179,12 +177,27 @@ class SqliteWriter {
     return this.#queue.close();
   }
 
-  /** So that the first question after a busy day does not wait for the whole day to be indexed. */
+  /** So that whoever asks after a busy hour finds everything indexed. */
   #indexWhileIdle(): void {
-    for (const [query, indexNext] of behind) {
-      if (this.#statement(query).get()?.['behind'] !== 1n) continue;
-      // A disk that refuses is told to whoever asks for something; this only saved them a wait.
-      this.#queue.enqueue(() => (indexNext(this.#statement), nothing)).catch(() => undefined);
+    if (!this.#asked(isBehind)) return;
+    // A disk that refuses is told to whoever asks for something; this only saved them a wait.
+    this.#queue.enqueue(() => (indexWhatIsMissing(this.#statement), nothing)).catch(() => undefined);
+  }
+
+  /** Under load the indexes get a share of each transaction, as soon as they are too far behind. */
+  #commitWithShare(batch: readonly Waiting<Work>[]): Promise<void> {
+    if (!this.#asked(isTooFarBehind)) return this.#commitBatch(batch);
+    const work = (): Change => (indexWhatIsTooMuch(this.#statement), nothing);
+    // If it fails, it fails alone, like any change.
+    return this.#commitBatch([...batch, { work, done: () => undefined, failed: () => undefined }]);
+  }
+
+  /** A database that fails says so to whoever wants something of it, not here. */
+  #asked(question: (statement: Statements) => boolean): boolean {
+    try {
+      return question(this.#statement);
+    } catch {
+      return false;
     }
   }
 
