@@ -51,6 +51,7 @@ const doorOf: Readonly<Record<string, readonly string[]>> = {
   // identity and the witness take only SQLite's operating-system lock.
   'node:sqlite': ['store', 'identity', 'doors/witness'],
   pg: ['store'],
+  nodemailer: ['doors/sinks'],
   yaml: ['policy', 'main'],
 };
 

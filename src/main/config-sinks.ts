@@ -5,6 +5,11 @@ const common = {
   name,
   personal: z.enum(['include', 'omit']).default('omit'),
   from: z.enum(['start', 'now']).default('start'),
+  types: z
+    .array(z.string().regex(/^[a-z]+\.(?:[a-z_]+|\*)$/, 'a type of entry, or its first part and `.*`'))
+    .min(1)
+    .max(64)
+    .optional(),
 };
 const anyFormat = z.enum(['rfc5424', 'cef', 'ocsf', 'json']);
 // IANA counts them from 1; the default is the one of RFC 5612, for examples.
@@ -23,6 +28,11 @@ const url = z
     const parsed = URL.parse(text);
     return parsed?.protocol === 'https:' && parsed.username + parsed.password + parsed.hash === '';
   }, 'an https:// address without user, password and fragment');
+
+const mailbox = z
+  .string()
+  .max(254)
+  .regex(/^[^\s@<>",;]{1,64}@[^\s@<>",;]{1,189}$/, 'an address, e.g. ops@example.com');
 
 const sink = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -55,6 +65,17 @@ const sink = z.discriminatedUnion('kind', [
       body: z.enum(['lines', 'array']).default('lines'),
     })
     .superRefine(arraysHoldJson),
+  z.strictObject({
+    ...common,
+    kind: z.literal('mail'),
+    format: anyFormat.exclude(['rfc5424']),
+    server,
+    security: z.enum(['tls', 'starttls']).default('starttls'),
+    'ca-file': path.optional(),
+    login: z.strictObject({ user: z.string().min(1).max(256), 'password-file': path }).optional(),
+    sender: mailbox,
+    recipients: z.array(mailbox).min(1).max(32),
+  }),
 ]);
 
 /** Where copies of the log go. */
@@ -101,6 +122,16 @@ export function absoluteSink(config: SinkConfig, full: (relative: string) => str
         certificate: full(config.certificate),
         key: full(config.key),
       };
+    case 'mail': {
+      const { 'ca-file': caFile, login } = config;
+      return {
+        ...config,
+        ...(caFile === undefined ? {} : { 'ca-file': full(caFile) }),
+        ...(login === undefined
+          ? {}
+          : { login: { ...login, 'password-file': full(login['password-file']) } }),
+      };
+    }
     case 'webhook': {
       const { 'ca-file': caFile, 'authorization-file': authorizationFile } = config;
       return {

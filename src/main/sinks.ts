@@ -5,6 +5,9 @@ import { createSecureContext } from 'node:tls';
 import type { ConfiguredSink, Sink } from '../broker/index.ts';
 import {
   createFileSink,
+  createMailSink,
+  entryTitle,
+  onlyTypes,
   createLine,
   createSyslogMessage,
   createSyslogSink,
@@ -38,12 +41,17 @@ export function createSinks(
   about: { readonly version: string; readonly clock: Clock },
 ): readonly ConfiguredSink[] {
   const { origin } = config.log;
-  return config.sinks.map((sink) => ({ sink: createSink(sink, { ...about, origin }), from: sink.from }));
+  return config.sinks.map((configured) => {
+    const { from, types } = configured;
+    const sink = createSink(configured, { ...about, origin });
+    return { sink: types === undefined ? sink : onlyTypes(sink, types), from };
+  });
 }
 
 function createSink(config: SinkConfig, { origin, version, clock }: About): Sink {
   const { name, format, personal } = config;
-  const enterpriseNumber = config.kind === 'webhook' ? exampleEnterpriseNumber : config['enterprise-number'];
+  const enterpriseNumber =
+    'enterprise-number' in config ? config['enterprise-number'] : exampleEnterpriseNumber;
   const context: LineContext = { origin, version, personal, hostname: hostname(), enterpriseNumber };
   switch (config.kind) {
     case 'file': {
@@ -64,6 +72,26 @@ function createSink(config: SinkConfig, { origin, version, clock }: About): Sink
         tls,
         message: createSyslogMessage(format, context),
         clock,
+      });
+    }
+    case 'mail': {
+      const { 'ca-file': caFile, login, security, sender, recipients } = config;
+      const colon = config.server.lastIndexOf(':');
+      const readLogin =
+        login && ((): MailLogin => ({ user: login.user, password: readPassword(login['password-file']) }));
+      readLogin?.();
+      return createMailSink({
+        name,
+        format,
+        host: config.server.slice(0, colon).replace(/^\[|\]$/g, ''),
+        port: Number(config.server.slice(colon + 1)),
+        security,
+        from: sender,
+        to: recipients,
+        line: createLine(format, context),
+        title: entryTitle,
+        ...(caFile === undefined ? {} : { ca: readCa(caFile, name) }),
+        ...(readLogin === undefined ? {} : { login: readLogin }),
       });
     }
     case 'webhook': {
@@ -133,6 +161,17 @@ function readSecret(file: string): Buffer {
   throw new CodedError('main.bad_secret', `The secret in ${file} has fewer than ${minSecretBytes} bytes.`, {
     next: 'Make one with: openssl rand -hex 32',
   });
+}
+
+interface MailLogin {
+  readonly user: string;
+  readonly password: string;
+}
+
+function readPassword(file: string): string {
+  return readPrivateFile(file, 'The password of the mail server')
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
 }
 
 function readAuthorization(file: string): string {

@@ -38,6 +38,11 @@ export function titleOf(type: string): string {
   return Object.hasOwn(titles, type) ? (titles[type] ?? type) : type;
 }
 
+/** The same of an entry as it is stored. */
+export function entryTitle({ bytes }: { readonly bytes: Buffer }): string {
+  return titleOf((JSON.parse(bytes.toString('utf8')) as { readonly type: string }).type);
+}
+
 /** How much an outcome deserves to be looked at; each format has numbers of its own for it. */
 export function gravityOf(outcome: string): 'usual' | 'notable' | 'grave' {
   if (outcome === 'success') return 'usual';
