@@ -4,12 +4,16 @@
  * or of wire formats, and no credential leaves it before its entry is durable.
  */
 export * from './deliver-log.ts';
+export type { DepartureLimits } from './departure-breaker.ts';
+export type * from './departures.ts';
 export * from './cosign-checkpoint.ts';
 export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
 export * from './explain-policy.ts';
 export * from './export-log.ts';
 export * from './find-person.ts';
+export { DirectoryFollower } from './follow-departures.ts';
+export type { FollowOptions, FollowState } from './follow-departures.ts';
 export * from './hourly-quota.ts';
 export * from './issue-ssh-user.ts';
 export * from './judge-logins.ts';

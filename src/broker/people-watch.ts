@@ -72,6 +72,8 @@ export class PeopleWatch {
       });
       for (const { bytes } of page) {
         const { subject, change } = JSON.parse(bytes.toString('utf8')) as ChangeEntry;
+        // A departure that was followed says nothing of how the person is now.
+        if (change.after === undefined) continue;
         const id = subject.uid.startsWith(prefix) ? subject.uid.slice(prefix.length) : undefined;
         if (id !== undefined && !newest.has(id)) newest.set(id, isMark(change.after) ? change.after : null);
       }
@@ -110,7 +112,7 @@ interface PersonChange {
 /** The part of a `directory.change` entry that is read back; docs/formats/log.md describes it. */
 interface ChangeEntry {
   readonly subject: { readonly uid: string };
-  readonly change: { readonly after: unknown };
+  readonly change: { readonly after?: unknown };
 }
 
 /** What another version may have written in this place counts as nothing known: then the person is told of anew. */

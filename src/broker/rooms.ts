@@ -13,6 +13,7 @@ import type { Policy, Role } from '../policy/index.ts';
 import type { LogDelivery } from './deliver-log.ts';
 import type { Cosigning } from './cosign-checkpoint.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
+import type { DirectoryFollower } from './follow-departures.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { LoginRules } from './judge-logins.ts';
 import type { KrlPublisher } from './publish-krl.ts';
@@ -40,6 +41,8 @@ export interface Rooms {
   readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest'> | undefined;
   readonly krl: KrlPublisher;
   readonly delivery: Pick<LogDelivery, 'states'>;
+  /** Those who follow the directories' changes; one for each. */
+  readonly followers: readonly Pick<DirectoryFollower, 'state'>[];
   readonly authority: Authority;
   readonly counters: Counters;
   readonly loginRules: LoginRules;

@@ -2,6 +2,7 @@ import type { EntryDraft, ReadTile } from '../accounting/index.ts';
 import type { Session, ThrottleRow, ThrottleTable, UsedProofs } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
 import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
+import type { DepartureChange, DepartureReads, Leases } from './departures.ts';
 
 /** A certificate as the database knows it: one row per serial that was released. */
 export interface Credential {
@@ -78,7 +79,7 @@ export interface Guard {
  * Everything one act changes. All of it, with its accounting entries and the new signed checkpoint, becomes durable in one
  * transaction, or nothing does. Parts are applied in the order of the fields.
  */
-export interface Change {
+export interface Change extends DepartureChange {
   readonly guard?: Guard;
   /** First sight of a person, or a new login name. */
   readonly seenPerson?: {
@@ -94,8 +95,8 @@ export interface Change {
   readonly expel?: { readonly people: readonly PersonId[]; readonly atMs: number };
   readonly lock?: { readonly personId: PersonId; readonly atMs: number; readonly reason: string };
   readonly unlock?: PersonId;
-  /** Raises everybody's epoch: nothing that was decided before can still be committed. */
-  readonly voidDecisions?: true;
+  /** Raises everybody's epoch, or that of these people: nothing that was decided before can still be committed. */
+  readonly voidDecisions?: true | readonly PersonId[];
   /** Refused unless its serial lies in a block that this broker reserved and still holds. */
   readonly credential?: Credential;
   /** Binds names to a person for good, if they are not bound already; a name that somebody else holds refuses the whole change. */
@@ -226,7 +227,7 @@ export interface StoredEntry {
 }
 
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
-export interface Reads extends ReportedLoginReads {
+export interface Reads extends ReportedLoginReads, DepartureReads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
   /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;
@@ -282,7 +283,7 @@ export interface Reads extends ReportedLoginReads {
 }
 
 /** What brokers on one store must know of each other at once, before any commit. */
-export type SharedMemory = ThrottleTable & UsedProofs;
+export type SharedMemory = ThrottleTable & UsedProofs & Leases;
 
 /**
  * Where everything is kept. One commit is one durable transaction: when the promise resolves, the rows, the entries and the

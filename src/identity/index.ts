@@ -16,3 +16,4 @@ export * from './registry.ts';
 export * from './session.ts';
 export * from './shared-throttle.ts';
 export * from './throttle.ts';
+export * from './watch.ts';

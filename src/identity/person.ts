@@ -1,4 +1,5 @@
 import type { PersonId } from '../kernel/index.ts';
+import type { DirectoryWatch, Standing, WatchMethod } from './watch.ts';
 
 /** A group as its directory names it beyond doubt. Policy compares DNs and SIDs, never a bare CN. */
 export interface Group {
@@ -92,6 +93,10 @@ export interface Directory {
       }
     | undefined
   >;
+  /** As `recheck`, with how far a refusal is to be believed: for whoever takes something away that was given. */
+  standing(id: PersonId): Promise<Standing>;
+  /** Reads the directory's record of changes; without a method the best one that the service account may use. */
+  watch(method?: WatchMethod): DirectoryWatch;
   health(): DirectoryHealth;
   close(): Promise<void>;
 }

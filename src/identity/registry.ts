@@ -1,6 +1,14 @@
 import { CodedError } from '../kernel/index.ts';
 import type { PersonId } from '../kernel/index.ts';
-import type { Authentication, Directory, DirectoryHealth, LoginStanding, RefusalReason } from './person.ts';
+import type {
+  Authentication,
+  Directory,
+  DirectoryHealth,
+  LoginStanding,
+  Person,
+  RefusalReason,
+} from './person.ts';
+import type { Standing } from './watch.ts';
 import { isPossibleLogin, isPossiblePassword } from './typed.ts';
 
 export interface Credentials {
@@ -29,6 +37,8 @@ export interface Identity {
    * nothing about the person; `identity.directory_unavailable`
    */
   recheck(id: PersonId): Promise<Authentication>;
+  /** As `Directory.standing`. @throws as `recheck` */
+  standing(id: PersonId): Promise<Standing>;
   /** As `Directory.find`, in the first directory that knows the login. @throws as `authenticate` */
   find(login: string, directory?: string): ReturnType<Directory['find']>;
   health(): readonly DirectoryHealth[];
@@ -85,6 +95,12 @@ export function createIdentity(options: { readonly directories: readonly Directo
       const directory = named(id.slice(0, id.indexOf(':')));
       return own(directory, await directory.recheck(id));
     },
+    async standing(id) {
+      const directory = named(id.slice(0, id.indexOf(':')));
+      const standing = await directory.standing(id);
+      if (standing.outcome === 'here') refuseForeign(directory, standing.person);
+      return standing;
+    },
     async find(typed, name) {
       const login = withoutOuterSpaces(typed);
       if (!isPossibleLogin(login)) return undefined;
@@ -114,9 +130,12 @@ function withoutOuterSpaces(typed: string): string {
 
 /** A directory may speak only for its own people, whatever a mistake in it or in its server says. */
 function own(directory: Directory, answer: Authentication): Authentication {
-  if (answer.outcome === 'refused') return answer;
-  const { person } = answer;
-  if (person.directory === directory.name && person.id.startsWith(`${directory.name}:`)) return answer;
+  if (answer.outcome === 'accepted') refuseForeign(directory, answer.person);
+  return answer;
+}
+
+function refuseForeign(directory: Directory, person: Person): void {
+  if (person.directory === directory.name && person.id.startsWith(`${directory.name}:`)) return;
   throw new CodedError(
     'identity.directory_misbehaved',
     'A directory answered for a person who is not its own.',

@@ -5,6 +5,7 @@ import {
   applyRetention,
   createCertificateQuota,
   createLookQuota,
+  DirectoryFollower,
   keepCheckpoint,
   KrlPublisher,
   LogDelivery,
@@ -80,11 +81,13 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const logSigner = logSignerOf(keys.log);
   const store = await openStore(placeOf(config), { origin, logSigner });
   const directories: Directory[] = [];
+  let followers: readonly DirectoryFollower[] = [];
   const lists = new ListWorker();
   let witnesses: Witnesses | undefined;
   const closeAll = async (): Promise<void> => {
     await lists.close();
     await witnesses?.close();
+    for (const follower of followers) follower.close();
     await Promise.allSettled(directories.map((directory) => directory.close()));
     await store.close();
   };
@@ -100,7 +103,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const { cosigning } = witnesses ?? {};
     const delivery = new LogDelivery({ store, sinks, clock, random: systemRandom, tell: tellOf(log) });
     const own = { config, keys, store, logSigner, clock };
-    const parts = { ...own, directories, delivery, lists, metrics, cosigning };
+    followers = followersOf(config, directories);
+    const parts = { ...own, directories, delivery, lists, metrics, cosigning, followers };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
     // 4. Nothing is appended to a log that was rolled back.
@@ -128,7 +132,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
     door = opened;
     warnOfExpiry(tls.certificate, log, clock.nowMs());
-    const timers = startTimers(rooms, { watches, retention }, log);
+    const timers = startTimers(
+      rooms,
+      { watches, retention, followers, lookEveryMs: config.departures.look },
+      log,
+    );
     delivery.start();
     return {
       port: opened.port,
@@ -159,6 +167,7 @@ interface RoomParts {
   readonly directories: readonly Directory[];
   readonly delivery: LogDelivery;
   readonly metrics: Metrics;
+  readonly followers: readonly DirectoryFollower[];
   readonly clock: Clock;
   readonly policy: () => Policy;
   readonly cosigning: Witnesses['cosigning'] | undefined;
@@ -166,7 +175,7 @@ interface RoomParts {
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
   const { config, keys, store, logSigner, directories, delivery, lists } = parts;
-  const { metrics, clock, policy, cosigning } = parts;
+  const { metrics, clock, policy, cosigning, followers } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const { shared } = store;
   return {
@@ -187,6 +196,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     cosigning,
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, worker: lists, clock }),
     delivery,
+    followers,
     authority: authorityOf(parts, issuer),
     counters: metrics.counters,
     loginRules: {
@@ -237,6 +247,25 @@ function retentionRules({ log: { retention } }: Config): readonly RetentionRule[
   return (['addresses', 'names', 'reasons'] as const).flatMap((kind) => {
     const keepMs = retention[kind];
     return keepMs === undefined ? [] : [{ kind, keepMs }];
+  });
+}
+
+/** One for each directory, unless the configuration wants none. */
+function followersOf(
+  { departures: rules, directories: configured }: Config,
+  directories: readonly Directory[],
+): readonly DirectoryFollower[] {
+  if (!rules.follow) return [];
+  const limits = {
+    mostPeople: rules['most-people'],
+    mostPercent: rules['most-percent'],
+    windowMs: rules.window,
+  };
+  return directories.map((directory) => {
+    const own = configured.find(({ name }) => name === directory.name);
+    const watch = directory.watch(own !== undefined && 'watch' in own ? own.watch : undefined);
+    const { grace: graceMs, sweep: sweepMs } = rules;
+    return new DirectoryFollower({ directory: directory.name, watch, limits, graceMs, sweepMs });
   });
 }
 

@@ -4,7 +4,8 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Docume
 import { z } from 'zod';
 import { parseOrigin } from '../accounting/index.ts';
 import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
-import { name, namesDiffer, path } from './config-fields.ts';
+import { departures } from './config-departures.ts';
+import { duration, name, namesDiffer, path } from './config-fields.ts';
 import { absoluteSink, sinks } from './config-sinks.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
@@ -13,13 +14,6 @@ import { databaseUrlForm, isDatabaseUrl } from './database.ts';
 const text = z.string().min(1).max(1024);
 const texts = z.array(text).max(64);
 const milliseconds = z.number().int();
-const duration = z
-  .string()
-  .regex(/^\d{1,4}[smhd]$/, 'a duration such as 30m or 12h')
-  .transform(
-    (value) =>
-      Number(value.slice(0, -1)) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[value.slice(-1)] ?? 0) * 1000,
-  );
 const sessionLifetime = duration.refine(
   (lifetimeMs) => lifetimeMs >= 300_000 && lifetimeMs <= 86_400_000,
   'between 5m and 24h',
@@ -71,6 +65,7 @@ const directory = z.discriminatedUnion('kind', [
     'max-group-depth': z.number().int().optional(),
     'max-groups': z.number().int().optional(),
     'password-policy-dn': text.optional(),
+    watch: z.enum(['sync', 'timestamps']).optional(),
   }),
   z.strictObject({
     name,
@@ -80,6 +75,7 @@ const directory = z.discriminatedUnion('kind', [
     'upn-suffixes': texts.optional(),
     servers: texts.optional(),
     'dns-servers': texts.optional(),
+    watch: z.enum(['dirsync', 'usn']).optional(),
     people: texts.optional(),
     ...connection,
   }),
@@ -143,6 +139,7 @@ const schema = z.strictObject({
       'break-glass-keys': z.array(keyFingerprint).max(256).default([]),
     })
     .prefault({}),
+  departures,
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
   directories: z.array(directory).min(1).max(16).superRefine(namesDiffer('directory')),
   sinks,

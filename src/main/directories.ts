@@ -150,6 +150,13 @@ function observed(directory: Directory, observe: ObserveDirectory): Directory {
       // A built-in directory answers from memory, for every certificate: timing it would cost more than it takes.
       return directory.kind === 'built-in' ? recheck() : timed('recheck', recheck, ({ outcome }) => outcome);
     },
+    standing(id) {
+      const standing = (): ReturnType<Directory['standing']> => directory.standing(id);
+      return directory.kind === 'built-in'
+        ? standing()
+        : timed('standing', standing, ({ outcome }) => outcome);
+    },
+    watch: (method) => directory.watch(method),
     find: (...asked) =>
       timed(
         'find',

@@ -5,6 +5,7 @@ import {
   keepCheckpoint,
   settleAbandoned,
   voidOwed,
+  type DirectoryFollower,
   type PeopleWatch,
   type RetentionRule,
   type Rooms,
@@ -12,7 +13,7 @@ import {
 
 const heartbeatEveryMs = 600_000;
 const catchUpEveryMs = 1000;
-const lookEveryMs = 1000;
+const peopleFileEveryMs = 1000;
 const keepEveryMs = 1000;
 const cosignEveryMs = 1000;
 const retainEveryMs = 3_600_000;
@@ -28,11 +29,14 @@ export interface Timers {
 export interface TimedWork {
   readonly watches: readonly PeopleWatch[];
   readonly retention: readonly RetentionRule[];
+  readonly followers: readonly DirectoryFollower[];
+  /** How often each of them looks. */
+  readonly lookEveryMs: number;
 }
 
 /** What a broker does without being asked. None of it keeps the process alive, and what fails is tried again the next time. */
 export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers {
-  const { watches, retention } = work;
+  const { watches, retention, followers } = work;
   const underWay = new Map<NodeJS.Timeout, Promise<void>>();
   const every = (intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout => {
     const timer = setInterval(() => {
@@ -47,7 +51,12 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
   };
   const timers = [
     every(heartbeatEveryMs, 'heartbeat', () => heartbeat(rooms)),
-    ...watches.map((watch) => every(lookEveryMs, 'looking at the people file', () => watch.look(rooms))),
+    ...watches.map((watch) =>
+      every(peopleFileEveryMs, 'looking at the people file', () => watch.look(rooms)),
+    ),
+    ...followers.map((follower) =>
+      every(work.lookEveryMs, 'following a directory', () => follower.look(rooms)),
+    ),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),

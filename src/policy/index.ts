@@ -14,3 +14,4 @@ export type { ParsePolicyOptions } from './parse-policy.ts';
 export type { Policy } from './policy.ts';
 export type { OwnerOf, UserCertificateQuestion } from './question.ts';
 export { attributesUsed, protectedPrincipals, rolesOf } from './roles.ts';
+export * from './still-grants.ts';

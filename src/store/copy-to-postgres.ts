@@ -53,6 +53,15 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   sink_position: { sink: 'text', next_idx: 'bigint' },
   cosigned_checkpoint: { id: 'int', size: 'bigint', note: 'text' },
+  followed_directory: { directory: 'text', cursor: 'text', moved_ms: 'bigint' },
+  departure_review: {
+    id: 'text',
+    directory: 'text',
+    opened_ms: 'bigint',
+    state: 'text',
+    decided_ms: 'bigint',
+    facts: 'text',
+  },
   revoked_range: { ca_id: 'int', first: 'bigint', last: 'bigint', until: 'bigint' },
   report_position: { host_id: 'text', boot: 'text', next_seq: 'bigint' },
   waiting_login: {

@@ -50,6 +50,10 @@ function fake(
       if (found.outcome === 'accepted') return { id: found.person.id, login, person: found.person };
       return undefined;
     },
+    standing: () => Promise.reject(new Error('not asked here')),
+    watch: () => {
+      throw new Error('not watched here');
+    },
     health: () => ({ directory: name, kind: 'ldap', state: 'up', detail: 'fake' }),
     close() {
       asked.push('close');

@@ -11,8 +11,11 @@ export function configured(servers: {
   readonly samba?: Samba;
   /** Servers that come before these, as URLs. */
   readonly before?: { readonly slapd?: string; readonly samba?: string };
+  /** Further lines of each, without indentation. */
+  readonly more?: { readonly slapd?: string; readonly samba?: string };
 }): Required<Pick<BrokerFolderOptions, 'directories' | 'files'>> {
-  const { slapd, samba, before = {} } = servers;
+  const { slapd, samba, before = {}, more = {} } = servers;
+  const line = (text: string | undefined): string => (text === undefined ? '' : `    ${text}\n`);
   const list = (...urls: readonly (string | undefined)[]): string =>
     JSON.stringify(urls.filter((url) => url !== undefined));
   const items: string[] = [];
@@ -25,7 +28,7 @@ export function configured(servers: {
     people: ["ou=people,${slapd.suffix}"]
     groups: ["ou=groups,${slapd.suffix}"]
     service: { dn: "${slapd.service.dn}", password-file: secrets/staff.password }
-`);
+${line(more.slapd)}`);
     files['tls/staff-ca.pem'] = slapd.caPem;
     files['secrets/staff.password'] = `${slapd.service.password}\n`;
   }
@@ -37,7 +40,7 @@ export function configured(servers: {
     servers: ${list(before.samba, samba.ldapsUrl)}
     ca-file: tls/corp-ca.pem
     service: { dn: "${samba.service.dn}", password-file: secrets/corp.password }
-`);
+${line(more.samba)}`);
     files['tls/corp-ca.pem'] = samba.caPem;
     files['secrets/corp.password'] = `${samba.service.password}\n`;
   }

@@ -89,15 +89,20 @@ export async function untilListening(host: string, port: number, child: ChildPro
   throw new Error(`nothing listens on ${host}:${port}`);
 }
 
+export interface SlapdOptions {
+  /** Whether it tells of changes (RFC 4533): the overlay syncprov. */
+  readonly tellsChanges?: boolean;
+}
+
 /** Starts slapd with the entries of `ldif` (below `dc=test,dc=example`, whose own entry and `cn=svc` are there already). */
-export async function startSlapd(ldif: string): Promise<Slapd> {
+export async function startSlapd(ldif: string, options: SlapdOptions = {}): Promise<Slapd> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-slapd-'));
   const at = (name: string): string => join(folder, name);
   const [port, tlsPort] = [await freePort(), await freePort()];
   makeTls(at('tls'), 'IP:127.0.0.1');
   makeTls(at('stranger'), 'IP:127.0.0.1');
   for (const name of ['slapd.d', 'db']) mkdirSync(at(name));
-  writeFileSync(at('config.ldif'), configLdif(folder));
+  writeFileSync(at('config.ldif'), configLdif(folder, options));
   writeFileSync(at('data.ldif'), `${baseLdif}\n${ldif}`);
   const slapd = findPeer('slapd') ?? 'slapd';
   const slapadd = slapd.replace(/slapd$/, 'slapadd');
@@ -185,7 +190,7 @@ pwdMaxAge: 7776000
 pwdGraceAuthNLimit: 0
 `;
 
-function configLdif(folder: string): string {
+function configLdif(folder: string, { tellsChanges = false }: SlapdOptions): string {
   return `dn: cn=config
 objectClass: olcGlobal
 cn: config
@@ -202,7 +207,7 @@ cn: module
 olcModulePath: ${modules}
 olcModuleLoad: back_mdb
 olcModuleLoad: ppolicy
-
+${tellsChanges ? 'olcModuleLoad: syncprov\n' : ''}
 dn: cn=schema,cn=config
 objectClass: olcSchemaConfig
 cn: schema
@@ -240,5 +245,5 @@ objectClass: olcPPolicyConfig
 olcOverlay: ppolicy
 olcPPolicyDefault: cn=default,ou=policies,${suffix}
 olcPPolicyUseLockout: TRUE
-`;
+${tellsChanges ? `\ndn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcSyncProvConfig\nolcOverlay: syncprov\n` : ''}`;
 }

@@ -38,6 +38,14 @@ export function accountState(entry: DirectoryEntry, nowMs: number): RefusalReaso
   return hours !== undefined && !isWithinLogonHours(hours, nowMs) ? 'outside_logon_hours' : undefined;
 }
 
+/** False where the service account lost the right to read what `accountState` then takes for “disabled”. */
+export function isStateReadable(entry: DirectoryEntry): boolean {
+  return (
+    flags(entry, 'userAccountControl') !== undefined &&
+    flags(entry, 'msDS-User-Account-Control-Computed') !== undefined
+  );
+}
+
 /**
  * logonHours: 21 bytes, one bit for each hour of the week in UTC from Sunday 00:00, least significant bit first. Empty means
  * always; any other length cannot be read and means never. @see [MS-SAMR] section 2.2.6.5

@@ -4,19 +4,22 @@ import type { Dialect } from '../ldap/directory-over-ldap.ts';
 import { ConfigCheck } from '../ldap/config.ts';
 import type { SearchRequest } from '../ldap/connection.ts';
 import type { DirectoryEntry } from '../ldap/entry.ts';
-import { allOf, anyOf, equals } from '../ldap/filter.ts';
+import { allOf, anyOf, equals, has } from '../ldap/filter.ts';
 import type { Filter } from '../ldap/filter.ts';
 import { Fleet } from '../ldap/fleet.ts';
 import { checkConnection, checkServers } from '../ldap/rfc4519-directory.ts';
 import type { DirectoryDeps } from '../ldap/rfc4519-directory.ts';
-import type { Directory, Person } from '../person.ts';
-import { accountState, stateAttributes } from './account-state.ts';
+import type { Directory, Group, Person } from '../person.ts';
+import type { WatchHow } from '../ldap/ldap-watch.ts';
+import type { DirectoryWatch } from '../watch.ts';
+import { ActiveDirectoryWatch } from './active-directory-watch.ts';
+import { accountState, isStateReadable, stateAttributes } from './account-state.ts';
 import { readBind } from './bind-verdict.ts';
 import type { ActiveDirectoryConfig } from './config.ts';
 import { discoverControllers, dnsResolver, lookupThrough } from './discovery.ts';
 import type { NameResolver } from './discovery.ts';
 import { tokenGroups } from './groups.ts';
-import { guidToBytes, guidToText } from './identifiers.ts';
+import { guidToBytes, guidToText, sidToText } from './identifiers.ts';
 import { parseDomainLogin } from './names.ts';
 import type { DomainNames } from './names.ts';
 
@@ -169,13 +172,50 @@ class DomainDialect implements Dialect {
     return tokenGroups(entry, this.#domainBaseDn, fleet);
   }
 
+  anybody(): readonly SearchRequest[] {
+    return this.#inPeople(has('objectGUID'), false);
+  }
+
+  doubtState(entry: DirectoryEntry): string | undefined {
+    return isStateReadable(entry)
+      ? undefined
+      : 'the service account cannot read userAccountControl and msDS-User-Account-Control-Computed';
+  }
+
+  /** Groups of this very domain whose names do not resolve are hidden from the service account: a policy that names one by DN would miss it. */
+  doubtGroups(entry: DirectoryEntry, groups: readonly Group[]): Promise<string | undefined> {
+    const [bytes] = entry.bytes('objectSid');
+    const domain = (bytes && sidToText(bytes))?.replace(/-\d+$/, '-');
+    if (domain === undefined) return Promise.resolve('the service account cannot read objectSid');
+    const hidden = groups.filter(({ sid, dn }) => dn === undefined && sid?.startsWith(domain) === true);
+    return Promise.resolve(
+      hidden.length === 0 ? undefined : `the service account cannot read ${hidden.length} of the groups`,
+    );
+  }
+
+  watch(fleet: Fleet, how: WatchHow): DirectoryWatch {
+    return new ActiveDirectoryWatch(
+      {
+        domainBaseDn: this.#domainBaseDn,
+        attributes: this.#attributes,
+        ids: (ids) =>
+          this.#inPeople(
+            anyOf(ids.flatMap((id) => guidToBytes(id) ?? []).map((guid) => equals('objectGUID', guid))),
+            false,
+          ),
+      },
+      fleet,
+      how.method,
+    );
+  }
+
   #inPeople(filter: Filter, anyScope: boolean): readonly SearchRequest[] {
     return this.peopleBaseDns.map((baseDn) => ({
       baseDn,
       scope: 'sub',
       filter: allOf(normalUser, anyScope ? undefined : this.#userFilter, filter),
-      attributes: [...this.#attributes, ...stateAttributes, 'objectGUID'],
-      binaryAttributes: ['objectGUID', 'logonHours'],
+      attributes: [...this.#attributes, ...stateAttributes, 'objectGUID', 'objectSid'],
+      binaryAttributes: ['objectGUID', 'objectSid', 'logonHours'],
     }));
   }
 }

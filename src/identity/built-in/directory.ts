@@ -2,11 +2,13 @@ import { CodedError, isCodedError, parsePersonId } from '../../kernel/index.ts';
 import type { Clock, PersonId } from '../../kernel/index.ts';
 import type { Authentication, Directory, DirectoryHealth, Person } from '../person.ts';
 import { createGate } from '../gate.ts';
+import type { Standing } from '../watch.ts';
 import { canonicalLogin } from './login.ts';
 import type { PasswordHash } from './password.ts';
 import { defaultScrypt, matchesPassword } from './password.ts';
 import type { FileStamp, PersonRecord } from './people-file.ts';
 import { readPeopleFile, stampPeopleFile } from './people-file.ts';
+import { watchPeopleFile } from './watch-people.ts';
 
 /** How often the file is looked at, at most: a change acts on the first question that comes this long after it. */
 const lookEveryMs = 250;
@@ -71,6 +73,18 @@ export function createBuiltInDirectory(options: BuiltInDirectoryOptions): Direct
         return { outcome: 'refused', reason: 'disabled', passwordProved: false, personId: id };
       return accepted(known);
     },
+    async standing(id): Promise<Standing> {
+      // As the file is now: what comes of it is not taken back by a later look.
+      const { byId } = await roll.newest();
+      const known = byId.get(id);
+      if (known !== undefined)
+        return known.record.disabled
+          ? { outcome: 'gone', reason: 'disabled' }
+          : { outcome: 'here', person: known.person };
+      if (byId.size > 0) return { outcome: 'gone', reason: 'unknown_person' };
+      return { outcome: 'doubtful', reason: 'unknown_person', doubt: 'the file holds nobody at all' };
+    },
+    watch: () => watchPeopleFile(options),
     async find(login) {
       // Whoever is looked up is to be acted on: what the file says now counts, as for a login.
       const known = (await roll.newest()).byLogin.get(canonicalLogin(login) ?? '');

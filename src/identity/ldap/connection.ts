@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { Client, PasswordPolicyControl, ResultCodeError } from 'ldapts';
+import type { Control } from 'ldapts';
 import { printable } from '../../kernel/index.ts';
 import { dial } from './dial.ts';
 import type { DialOptions } from './dial.ts';
@@ -27,6 +28,8 @@ export interface SearchRequest {
   readonly binaryAttributes?: readonly string[];
   /** Entries wanted at most; when there are more, the list is cut there. Without it a cut list is an error. */
   readonly sizeLimit?: number;
+  /** What the server says to one is in it afterwards. */
+  readonly controls?: readonly Control[];
 }
 
 /** This server cannot answer now (gone, silent, busy): another one may. `stale` when a connection kept open had died meanwhile. */
@@ -118,15 +121,19 @@ export class LdapConnection {
   /** @throws ServerFault, ResultFault (noSuchObject included, also for a base search) */
   async search(request: SearchRequest, timeoutMs: number): Promise<readonly DirectoryEntry[]> {
     const { searchEntries } = await this.#within(timeoutMs, () =>
-      this.#client.search(request.baseDn, {
-        scope: request.scope,
-        filter: request.filter,
-        derefAliases: 'never',
-        attributes: [...request.attributes],
-        explicitBufferAttributes: [...(request.binaryAttributes ?? [])],
-        sizeLimit: request.sizeLimit ?? 0,
-        timeLimit: Math.max(1, Math.ceil(timeoutMs / 1000)),
-      }),
+      this.#client.search(
+        request.baseDn,
+        {
+          scope: request.scope,
+          filter: request.filter,
+          derefAliases: 'never',
+          attributes: [...request.attributes],
+          explicitBufferAttributes: [...(request.binaryAttributes ?? [])],
+          sizeLimit: request.sizeLimit ?? 0,
+          timeLimit: Math.max(1, Math.ceil(timeoutMs / 1000)),
+        },
+        [...(request.controls ?? [])],
+      ),
     );
     return searchEntries.map(toDirectoryEntry);
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CodedError, parsePersonId, printable } from '../../kernel/index.ts';
+import { CodedError, isCodedError, parsePersonId, printable } from '../../kernel/index.ts';
 import type { Clock, PersonId } from '../../kernel/index.ts';
 import { createGate, type Gate } from '../gate.ts';
 import type {
@@ -12,11 +12,14 @@ import type {
   RefusalReason,
 } from '../person.ts';
 import { isPossiblePassword } from '../typed.ts';
+import { immutableIdOf } from '../watch.ts';
+import type { DirectoryWatch, Standing, WatchMethod } from '../watch.ts';
 import type { BindVerdict } from './bind-verdict.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';
 import type { DirectoryEntry } from './entry.ts';
 import { anyEntry } from './filter.ts';
 import type { Fleet } from './fleet.ts';
+import type { WatchHow } from './ldap-watch.ts';
 import { isLdapLogin } from './login-name.ts';
 
 /** What a kind of directory knows of itself; everything else is the same for all that speak LDAP. */
@@ -39,6 +42,13 @@ export interface Dialect {
   /** The same, for what the server does not look at when it checks a password. */
   stateBesideBind(entry: DirectoryEntry, nowMs: number): RefusalReason | undefined;
   groupsOf(entry: DirectoryEntry, fleet: Fleet): Promise<readonly Group[]>;
+  /** One search for each base, for any account in scope whose immutable id may be read. */
+  anybody(): readonly SearchRequest[];
+  /** Why a refusal by `stateOf` may be a right that was lost instead. */
+  doubtState(entry: DirectoryEntry): string | undefined;
+  /** The same for groups that are missing. */
+  doubtGroups(entry: DirectoryEntry, groups: readonly Group[], fleet: Fleet): Promise<string | undefined>;
+  watch(fleet: Fleet, how: WatchHow): DirectoryWatch;
 }
 
 interface Identity {
@@ -114,6 +124,46 @@ export class DirectoryOverLdap implements Directory {
   }
 
   async recheck(id: PersonId): Promise<Authentication> {
+    return (await this.#lookUp(id)).answer;
+  }
+
+  async standing(id: PersonId): Promise<Standing> {
+    const { answer, entry } = await this.#lookUp(id);
+    if (answer.outcome === 'accepted') {
+      const { person } = answer;
+      const doubt = entry && (await this.#dialect.doubtGroups(entry, person.groups, this.#fleet));
+      return { outcome: 'here', person, ...(doubt === undefined ? {} : { doubt }) };
+    }
+    const { reason } = answer;
+    switch (reason) {
+      case 'disabled':
+      case 'account_expired': {
+        const doubt = entry === undefined ? 'its entry went away' : this.#dialect.doubtState(entry);
+        return doubt === undefined ? { outcome: 'gone', reason } : { outcome: 'doubtful', reason, doubt };
+      }
+      case 'unknown_person':
+      case 'not_in_scope': {
+        const doubt = await this.#doubtAbsence(immutableIdOf(id));
+        return doubt === undefined ? { outcome: 'gone', reason } : { outcome: 'doubtful', reason, doubt };
+      }
+      case 'ambiguous_name':
+      case 'wrong_password':
+        return { outcome: 'doubtful', reason, doubt: 'the directory has two entries with this id' };
+      case 'locked':
+      case 'outside_logon_hours':
+      case 'password_expired':
+      case 'must_change_password':
+        return { outcome: 'paused', reason };
+    }
+  }
+
+  watch(method?: WatchMethod): DirectoryWatch {
+    return this.#dialect.watch(this.#fleet, { clock: this.#clock, method });
+  }
+
+  async #lookUp(
+    id: PersonId,
+  ): Promise<{ readonly answer: Authentication; readonly entry?: DirectoryEntry | undefined }> {
     const [directory = '', immutable = ''] = splitId(id);
     if (directory !== this.name)
       throw new CodedError(
@@ -121,13 +171,14 @@ export class DirectoryOverLdap implements Directory {
         `“${printable(id, 80)}” is not a person of the directory “${this.name}”.`,
       );
     const located = await this.#locate(this.#dialect.byId(immutable, false));
-    if (located.outcome === 'many') return refuse('ambiguous_name', false, id);
-    if (located.entry === undefined) return refuse(await this.#whyAbsent(immutable), false, id);
-    const identity = this.#identify(located.entry);
-    if (identity.id !== id) throw badEntry(located.entry.dn, 'was found under an id that it does not have');
-    const reason = await this.#dialect.stateOf(located.entry, this.#clock.nowMs(), this.#fleet);
-    if (reason !== undefined) return refuse(reason, false, id);
-    return { outcome: 'accepted', person: await this.#person(located.entry, identity) };
+    if (located.outcome === 'many') return { answer: refuse('ambiguous_name', false, id) };
+    const { entry } = located;
+    if (entry === undefined) return { answer: refuse(await this.#whyAbsent(immutable), false, id) };
+    const identity = this.#identify(entry);
+    if (identity.id !== id) throw badEntry(entry.dn, 'was found under an id that it does not have');
+    const reason = await this.#dialect.stateOf(entry, this.#clock.nowMs(), this.#fleet);
+    if (reason !== undefined) return { answer: refuse(reason, false, id), entry };
+    return { answer: { outcome: 'accepted', person: await this.#person(entry, identity) }, entry };
   }
 
   async find(login: string): ReturnType<Directory['find']> {
@@ -175,6 +226,29 @@ export class DirectoryOverLdap implements Directory {
       const base = await this.#fleet.search({ baseDn, scope: 'base', filter: anyEntry, attributes: ['1.1'] });
       if (base.length === 0)
         throw this.#fleet.unavailable(`the service account cannot read “${printable(baseDn, 120)}”`);
+    }
+  }
+
+  /**
+   * A base that was emptied, a filter that matches nobody and ids that may not be read any more all look like one person who left.
+   * So each base must show somebody else, by the same filter and with an id.
+   */
+  async #doubtAbsence(id: string): Promise<string | undefined> {
+    for (const request of this.#dialect.anybody()) {
+      const found = await this.#fleet.search({ ...request, sizeLimit: 2 });
+      if (!found.some((entry) => this.#isAnother(entry, id)))
+        return `nobody else is found below “${printable(request.baseDn, 120)}” by the filter of this directory`;
+    }
+    return undefined;
+  }
+
+  #isAnother(entry: DirectoryEntry, id: string): boolean {
+    try {
+      return this.#dialect.identify(entry).id !== id;
+    } catch (error) {
+      // An entry that cannot be told from the one that is missed shows nothing.
+      if (isCodedError(error, 'identity.bad_directory_entry')) return false;
+      throw error;
     }
   }
 

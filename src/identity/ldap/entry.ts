@@ -7,6 +7,8 @@ export interface DirectoryEntry {
   /** Values that are UTF-8, in the server's order; others are left out. */
   text(attribute: string): readonly string[];
   bytes(attribute: string): readonly Buffer[];
+  /** Attributes that have values, in lower case without options (RFC 4512 section 2.5). */
+  names(): readonly string[];
 }
 
 /** Wraps what ldapts returns; attributes with binary values must have been named as such in the search. */
@@ -20,6 +22,11 @@ export function toDirectoryEntry(raw: Entry): DirectoryEntry {
   return {
     dn: raw.dn,
     text: (attribute) => valuesOf(attribute).filter((value) => typeof value === 'string'),
+    names: () => [
+      ...new Set(
+        [...attributes].filter(([, values]) => values.length > 0).map(([name]) => name.replace(/;.*$/, '')),
+      ),
+    ],
     bytes: (attribute) =>
       valuesOf(attribute).map((value) => (typeof value === 'string' ? Buffer.from(value, 'utf8') : value)),
   };

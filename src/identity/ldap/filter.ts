@@ -1,4 +1,11 @@
-import { AndFilter, EqualityFilter, FilterParser, OrFilter, PresenceFilter } from 'ldapts';
+import {
+  AndFilter,
+  EqualityFilter,
+  FilterParser,
+  GreaterThanEqualsFilter,
+  OrFilter,
+  PresenceFilter,
+} from 'ldapts';
 import type { Filter } from 'ldapts';
 
 /**
@@ -13,6 +20,16 @@ export const anyEntry: Filter = new PresenceFilter({ attribute: 'objectClass' })
 /** `(attribute=value)` by the directory's own comparison rule; text goes as UTF-8, a Buffer as it is. */
 export function equals(attribute: string, value: string | Buffer): Filter {
   return new EqualityFilter({ attribute, value });
+}
+
+/** `(attribute=*)`: the entry has it, and whoever asks may read it. */
+export function has(attribute: string): Filter {
+  return new PresenceFilter({ attribute });
+}
+
+/** `(attribute>=value)` by the directory's own ordering rule. */
+export function atLeast(attribute: string, value: string): Filter {
+  return new GreaterThanEqualsFilter({ attribute, value });
 }
 
 export function allOf(...filters: readonly (Filter | undefined)[]): Filter {

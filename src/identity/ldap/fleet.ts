@@ -16,6 +16,9 @@ export interface FleetOptions extends ServerOptions {
   readonly discover: () => Promise<readonly ServerAddress[]>;
 }
 
+/** Throws ResultFault and ServerFault as they come. */
+export type AskServer = (request: SearchRequest) => Promise<readonly DirectoryEntry[]>;
+
 const noSuchObject = 32;
 const invalidDnSyntax = 34;
 const discoverEveryMs = 300_000;
@@ -70,6 +73,37 @@ export class Fleet {
         }
       },
     );
+  }
+
+  /**
+   * Several searches in a row on one server, as the service account: what one server counts means nothing on another.
+   * @throws as `search`; a ResultFault that the work lets through says “no answer”, too
+   */
+  async onOneServer<T>(work: (ask: AskServer) => Promise<T>): Promise<T> {
+    return this.#ask(
+      (server) => server.searches,
+      () => this.#options.requestTimeoutMs,
+      (connection, timeoutMs) => work((request) => connection.search(request, timeoutMs)),
+    );
+  }
+
+  /** A connection outside of the pools, to the first server that answers, for as long as whoever opens it wants. @throws as `search` */
+  async dedicated<T>(
+    open: (address: ServerAddress, options: ServerOptions, timeoutMs: number) => Promise<T>,
+  ): Promise<T> {
+    const faults: string[] = [];
+    for (const { server } of await this.#candidates()) {
+      if (this.#closed) throw this.unavailable('it has been closed');
+      try {
+        return await open(server.address, this.#options, this.#options.requestTimeoutMs);
+      } catch (error) {
+        if (error instanceof ResultFault) throw this.unavailable(error.message, error);
+        if (!(error instanceof ServerFault)) throw error;
+        server.markDown(error.message);
+        faults.push(server.description);
+      }
+    }
+    throw this.unavailable(faults.join('; ') || this.#discoveryFault || 'no server is known');
   }
 
   /** Tries a password. @throws CodedError `identity.directory_unavailable`, `identity.busy` */

@@ -17,3 +17,8 @@ export function parseGeneralizedTime(text: string): number | undefined {
   const timeMs = date.getTime() - (match[7] === '-' ? -1 : 1) * offsetMinutes * 60_000;
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
+
+/** The whole second, as `YYYYMMDDHHMMSSZ`. */
+export function formatGeneralizedTime(timeMs: number): string {
+  return `${new Date(timeMs).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`;
+}

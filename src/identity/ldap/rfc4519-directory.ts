@@ -1,5 +1,7 @@
+import { printable } from '../../kernel/index.ts';
 import type { Clock } from '../../kernel/index.ts';
-import type { Directory, Person } from '../person.ts';
+import type { Directory, Group, Person } from '../person.ts';
+import type { DirectoryWatch } from '../watch.ts';
 import {
   policyAttributes,
   policyState,
@@ -15,11 +17,13 @@ import { badEntry, DirectoryOverLdap } from './directory-over-ldap.ts';
 import type { Dialect } from './directory-over-ldap.ts';
 import { fillDnTemplate, isDnTemplate, isWithin } from './distinguished-name.ts';
 import type { DirectoryEntry } from './entry.ts';
-import { allOf, anyEntry, equals } from './filter.ts';
+import { allOf, anyEntry, anyOf, equals, has } from './filter.ts';
 import type { Filter } from './filter.ts';
 import { Fleet } from './fleet.ts';
 import { walkGroups } from './groups.ts';
 import type { GroupRules } from './groups.ts';
+import { LdapWatch } from './ldap-watch.ts';
+import type { WatchHow } from './ldap-watch.ts';
 import { parseServerUrl } from './server-address.ts';
 import type { ServerAddress } from './server-address.ts';
 import type { ServerOptions } from './server.ts';
@@ -162,11 +166,7 @@ class LdapDialect implements Dialect {
       throw badEntry(entry.dn, `has no single usable value of ${this.#idAttribute}`);
     const [login] = entry.text(this.#loginAttribute);
     if (login === undefined || login === '') throw badEntry(entry.dn, `has no ${this.#loginAttribute}`);
-    // UUIDs compare without regard to case (RFC 4530 section 2.2): one person, one spelling.
-    return {
-      id: /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/.test(id) ? id.toLowerCase() : id,
-      login,
-    };
+    return { id: oneSpelling(id), login };
   }
 
   describe(entry: DirectoryEntry): Pick<Person, 'displayName' | 'attributes'> {
@@ -202,6 +202,46 @@ class LdapDialect implements Dialect {
     return walkGroups(entry, this.identify(entry).login, this.#groups, fleet);
   }
 
+  anybody(): readonly SearchRequest[] {
+    return this.#inPeople(has(this.#idAttribute), false);
+  }
+
+  /** What says “disabled” here is an attribute that is there: one that may not be read says nothing. */
+  doubtState(): undefined {
+    return undefined;
+  }
+
+  /** Somebody without any group may have lost the last one, or the service account the sight of all of them. */
+  async doubtGroups(
+    _entry: DirectoryEntry,
+    groups: readonly Group[],
+    fleet: Fleet,
+  ): Promise<string | undefined> {
+    const { baseDns, styles, filter } = this.#groups;
+    if (groups.length > 0) return undefined;
+    for (const baseDn of baseDns) {
+      const members = anyOf(styles.map(has));
+      const request = { baseDn, scope: 'sub', filter: allOf(filter, members), attributes: ['1.1'] } as const;
+      if ((await fleet.search({ ...request, sizeLimit: 1 })).length === 0)
+        return `no group with members is found below “${printable(baseDn, 120)}”`;
+    }
+    return undefined;
+  }
+
+  watch(fleet: Fleet, how: WatchHow): DirectoryWatch {
+    return new LdapWatch(
+      {
+        peopleBaseDns: this.peopleBaseDns,
+        baseDns: [...new Set([...this.peopleBaseDns, ...this.#groups.baseDns])],
+        idAttribute: this.#idAttribute,
+        ids: (ids) => this.#inPeople(anyOf(ids.map((id) => equals(this.#idAttribute, id))), false),
+        idOf: (entry) => entry.text(this.#idAttribute).slice(0, 1).map(oneSpelling)[0],
+      },
+      fleet,
+      how,
+    );
+  }
+
   #inPeople(filter: Filter, anyScope: boolean): readonly SearchRequest[] {
     const scope = anyScope ? undefined : this.#userFilter;
     return this.peopleBaseDns.map((baseDn) => ({
@@ -223,6 +263,11 @@ class LdapDialect implements Dialect {
       ...new Set([...this.#shown(), this.#idAttribute, this.#displayNameAttribute, ...stateAttributes]),
     ];
   }
+}
+
+/** UUIDs compare without regard to case (RFC 4530 section 2.2): one person, one spelling. */
+function oneSpelling(id: string): string {
+  return /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/.test(id) ? id.toLowerCase() : id;
 }
 
 function groupRules(config: LdapDirectoryConfig, check: ConfigCheck): GroupRules {

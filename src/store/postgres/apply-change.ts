@@ -3,6 +3,7 @@ import type { Answer, Run } from './connections.ts';
 import { indexLock } from './log-search.ts';
 import { conflict } from './faults.ts';
 import { sendReportedLogins } from './reported-logins.ts';
+import { applyDepartures } from './departures.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
 
 /**
@@ -27,6 +28,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
   if (change.reportedLogins !== undefined) sendReportedLogins(send, change.reportedLogins);
+  applyDepartures(send, change);
   return sent;
 }
 
@@ -61,6 +63,8 @@ function applyPeople(send: Send, { seenPerson: seen, lock, unlock, expel, voidDe
   if (unlock !== undefined)
     send('UPDATE person SET locked_ms = NULL, lock_reason = NULL WHERE person_id = $1', [unlock]);
   if (voidDecisions === true) send('UPDATE person SET epoch = epoch + 1', []);
+  else if (voidDecisions !== undefined)
+    send('UPDATE person SET epoch = epoch + 1 WHERE person_id = ANY($1)', [voidDecisions]);
 }
 
 function applySessions(send: Send, { throttle = [], newSession: session, endSession }: Change): void {

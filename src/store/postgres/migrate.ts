@@ -3,6 +3,7 @@ import { first } from '../migrations/postgres/001-first.ts';
 import { cosignedCheckpoint } from '../migrations/postgres/002-cosigned-checkpoint.ts';
 import { revokedRange } from '../migrations/postgres/003-revoked-range.ts';
 import { reportedLogins } from '../migrations/postgres/004-reported-logins.ts';
+import { departures } from '../migrations/postgres/005-departures.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -13,6 +14,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '002-cosigned-checkpoint', sql: cosignedCheckpoint },
   { name: '003-revoked-range', sql: revokedRange },
   { name: '004-reported-logins', sql: reportedLogins },
+  { name: '005-departures', sql: departures },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

@@ -2,6 +2,7 @@ import type { CredentialTarget, LogQuery, Reads, RevokedKeyId } from '../../brok
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, PersonId, Serial } from '../../kernel/index.ts';
 import type { Run } from './connections.ts';
+import { createDepartureReads } from './departures.ts';
 import { searchLog } from './log-search.ts';
 import {
   big,
@@ -41,6 +42,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       const row = await one('SELECT * FROM session WHERE token_hash = $1', tokenHash);
       return row && toSession(row);
     },
+    ...createDepartureReads(all),
     async sessionsOf(personId, nowMs) {
       const sql = 'SELECT count(*) AS n FROM session WHERE person_id = $1 AND expires_ms > $2';
       return Number((await one(sql, personId, nowMs))?.['n']);

@@ -1,6 +1,7 @@
 import type { SharedMemory } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
 import { timeBounds, type Connections, type Run } from './connections.ts';
+import { createLeases } from './departures.ts';
 import { asCoded } from './faults.ts';
 import { Gathered } from './gathered.ts';
 import { big, blob } from '../rows.ts';
@@ -13,6 +14,7 @@ const marginSeconds = 120;
 export function createSharedMemory(connections: Connections): SharedMemory {
   const proofs = new Gathered((asked: readonly Proof[]) => recordProofs(connections.ask, asked));
   return {
+    ...createLeases(connections.ask),
     recordProof: (proof) => proofs.ask(proof),
     async changeThrottle(keys, work) {
       const session = await connections.begin().catch((error: unknown) => {

@@ -2,6 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { Change, Guard, Publication } from '../../broker/index.ts';
 import { conflict } from './faults.ts';
 import { applyReportedLogins } from './reported-logins.ts';
+import { applyDepartures } from './departures.ts';
 import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
@@ -33,6 +34,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
     if (change.reportedLogins !== undefined) applyReportedLogins(writing.run, change.reportedLogins);
+    applyDepartures(writing.run, change);
   };
 }
 
@@ -93,6 +95,7 @@ function applyPeople({ run }: Writing, change: Change): void {
   if (change.unlock !== undefined)
     run('UPDATE person SET locked_ms = NULL, lock_reason = NULL WHERE person_id = ?', change.unlock);
   if (change.voidDecisions === true) run('UPDATE person SET epoch = epoch + 1');
+  else for (const personId of change.voidDecisions ?? []) bumpEpoch(personId);
 }
 
 function applyCredential(writing: Writing, { credential, claim, releasePrincipal }: Change): void {

@@ -7,8 +7,9 @@ import { tilesSearchSinks } from '../migrations/002-tiles-search-sinks.ts';
 import { cosignedCheckpoint } from '../migrations/003-cosigned-checkpoint.ts';
 import { revokedRange } from '../migrations/004-revoked-range.ts';
 import { reportedLogins } from '../migrations/005-reported-logins.ts';
+import { departures } from '../migrations/006-departures.ts';
 
-const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange, reportedLogins];
+const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange, reportedLogins, departures];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {

@@ -64,7 +64,7 @@ export class HotRows implements PointReads {
     ]) {
       if (personId !== undefined) this.#persons.delete(personId);
     }
-    if (change.voidDecisions === true) this.#persons.clear();
+    if (change.voidDecisions !== undefined) this.#persons.clear();
     if (releasePrincipal !== undefined) this.#owners.delete(releasePrincipal.toLowerCase());
     if (revokeKey !== undefined) this.#unrevokedKeys.delete(revokeKey.fingerprint);
   }

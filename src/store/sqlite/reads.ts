@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CredentialTarget, Reads, RevokedKeyId } from '../../broker/index.ts';
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, Serial } from '../../kernel/index.ts';
+import { createDepartureReads } from './departures.ts';
 import { createLogSearch } from './log-search.ts';
 import {
   blob,
@@ -44,6 +45,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
     person: async (personId) => point.person(personId),
     principalOwners: async (principals) => point.principalOwners(principals),
     revokedKey: async (fingerprint) => point.revokedKey(fingerprint),
+    ...createDepartureReads(all),
     async sessionsOf(personId, nowMs) {
       return Number(
         one('SELECT count(*) AS n FROM session WHERE person_id = ? AND expires_ms > ?', personId, nowMs)?.[

@@ -17,6 +17,7 @@ const draft = (type: EntryDraft['type'], over: Omit<Partial<EntryDraft>, 'type'>
   actor: broker,
   ...over,
 });
+const departure = { review: 'd-0123abcd', directory: 'corp', people: 40, credentials: 55, at_large: 90 };
 const denied = { outcome: 'denied', reasonCode: 'policy.no_profile' } as const;
 
 /** Each type of docs/formats/log.md, with what such an entry says, in every shape that makes a difference. */
@@ -118,6 +119,27 @@ export const everyType: readonly EntryDraft[] = [
       personal: { 'subject.name': 'alice' },
     }),
   ),
+  draft('directory.change', {
+    reasonCode: 'identity.disabled',
+    subject: { uid: person.uid },
+    fields: {
+      target: { kind: 'directory', value: 'corp' },
+      change: {
+        what: ['disabled'],
+        seen_by: 'dirsync',
+        objects: [{ id: '5f0c', attributes: ['useraccountcontrol'] }],
+      },
+    },
+  }),
+  draft('departure.hold', {
+    outcome: 'failure',
+    reasonCode: 'departure.too_many_people',
+    fields: { departure },
+  }),
+  ...(['departure.approve', 'departure.reject'] as const).map((type) =>
+    draft(type, { actor: person, fields: { departure, corr }, personal: { ...from, reason: 'checked' } }),
+  ),
+  draft('departure.withdraw', { fields: { departure } }),
   draft('principal.release', {
     actor: person,
     subject: { uid: 'corp:6' },
