@@ -1,4 +1,4 @@
-import type { LogSigner } from '../accounting/index.ts';
+import type { LogSigner, TileTree } from '../accounting/index.ts';
 import type {
   DpopVerifier,
   Identity,
@@ -35,6 +35,8 @@ export interface Rooms {
   /** Entries that one person without a role makes by looking, or anybody by trying what is not permitted. */
   readonly lookQuota: HourlyQuota;
   readonly logSigner: LogSigner;
+  /** The tree of the log, for proofs. */
+  readonly tree: TileTree;
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
   /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */

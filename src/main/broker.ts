@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
-import { verifierKey, type LogSigner } from '../accounting/index.ts';
+import { TileTree, verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
   applyRetention,
   createCertificateQuota,
@@ -192,6 +192,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     lookQuota: createLookQuota({ perHour: looksPerHour, clock }),
     serials: new SerialSource(store, issuer.caFingerprint),
     logSigner,
+    tree: new TileTree((...place) => store.readTile(...place)),
     checkpointKeep: checkpointFile(config.log.checkpoint),
     cosigning,
     krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, worker: lists, clock }),

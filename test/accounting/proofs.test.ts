@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { consistencyProof, inclusionProof, tilesOverLeaves } from '../../src/accounting/index.ts';
+import {
+  consistencyProof,
+  inclusionProof,
+  rootAt,
+  TileTree,
+  tilesOverLeaves,
+  type ReadTile,
+} from '../../src/accounting/index.ts';
 import { isCodedError } from '../../src/kernel/index.ts';
 
 const sha = (prefix: number, ...parts: Buffer[]): Buffer =>
@@ -62,6 +69,43 @@ describe('proofs', () => {
       }
       expect(await consistencyProof(0n, BigInt(size), readTile)).toEqual([]);
     }
+  });
+
+  it('over kept tiles are the same, whatever was asked before, and read a full tile once', async () => {
+    const reads: string[] = [];
+    const counted: ReadTile = async (level, index, width) => {
+      reads.push(`${level} ${index} ${width}`);
+      return readTile(level, index, width);
+    };
+    const tree = new TileTree(counted);
+    const asked = sizes.flatMap((size) =>
+      Array.from({ length: 12 }, (_, nth) => [Math.floor((nth * size) / 12), size] as const),
+    );
+    // All at once and in no order of size: what one proof keeps must not mislead another.
+    for (const round of [asked, asked.toReversed()]) {
+      await Promise.all(
+        round.map(async ([index, size]) => {
+          const proof = await inclusionProof(BigInt(index), BigInt(size), tree);
+          expect(proof, `${index} in ${size}`).toEqual(path(index, 0, size));
+        }),
+      );
+    }
+    for (const [index, size] of asked) {
+      if (index === 0) continue;
+      const proof = await consistencyProof(BigInt(index), BigInt(size), tree);
+      expect(proof, `${index} in ${size}`).toEqual(subproof(index, 0, size, true));
+      expect(await rootAt(BigInt(index), BigInt(size), tree)).toEqual(mth(0, index));
+    }
+    reads.length = 0;
+    await inclusionProof(3n, 530n, tree);
+    await inclusionProof(300n, 530n, tree);
+    expect(reads.filter((read) => read.endsWith(' 256'))).toEqual([]);
+  });
+
+  it('are right when more tiles are asked for than are kept', async () => {
+    const tree = new TileTree(readTile, 1);
+    for (let index = 0; index < 530; index += 67)
+      expect(await inclusionProof(BigInt(index), 530n, tree)).toEqual(path(index, 0, 530));
   });
 
   it('are refused for what the log has not', async () => {
