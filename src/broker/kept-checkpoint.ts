@@ -54,12 +54,13 @@ export async function findStanding({ store, logSigner, checkpointKeep }: Parts):
 
 /**
  * A log that was shorter or another one when its last checkpoint was kept was rolled back: to append to it would make a second
- * history, and serials would be issued twice.
+ * history, and serials would be issued twice. One that has not begun is kept as such, so that from now on something is kept.
  * @throws CodedError `accounting.no_kept_checkpoint`, `accounting.bad_kept_checkpoint`, `accounting.rolled_back`, `accounting.forked`
  */
 export async function refuseRollback(parts: Parts): Promise<void> {
   const standing = await findStanding(parts);
   if (standing.state !== 'sound') throw refusal(standing, parts.checkpointKeep.name);
+  if (standing.keptNote === undefined) await replaceKeptCheckpoint(parts);
 }
 
 const recovery = '`sallyport audit recover` (docs/operations/backup.md, “Recover”)';
@@ -103,8 +104,34 @@ export function refusal({ state, size, kept, cause }: Standing, place: string): 
   }
 }
 
-/** Keeps the newest checkpoint, if it is another one than the last time. @throws the error of the file system */
-export async function keepCheckpoint({ store, checkpointKeep }: Parts): Promise<void> {
-  const { checkpoint } = await store.logHead();
+/**
+ * Keeps the newest checkpoint, if it is another one than the last time, and only while the log goes on from the one that is kept: a
+ * file that followed whatever the database says would lose the very evidence it is for.
+ * @throws CodedError as `refuseRollback`; `accounting.bad_head` when the head is not one that this broker signed for this tree; the
+ * error of the file system
+ */
+export async function keepCheckpoint(parts: Parts): Promise<void> {
+  const standing = await findStanding(parts);
+  if (standing.state !== 'sound') throw refusal(standing, parts.checkpointKeep.name);
+  await replaceKeptCheckpoint(parts);
+}
+
+/**
+ * Keeps the checkpoint of the log as it stands, whatever was kept before: for a log that begins, and for an operator who vouches.
+ * @throws CodedError `accounting.bad_head`; the error of the file system
+ */
+export async function replaceKeptCheckpoint({ store, logSigner, checkpointKeep }: Parts): Promise<void> {
+  const { origin, size, root, checkpoint } = await store.logHead();
+  const readTile: typeof store.readTile = (...place) => store.readTile(...place);
+  const isSigned = checkpointOf({ origin, size, root }, logSigner) === checkpoint;
+  if (!isSigned || !(await rootAt(size, size, readTile)).equals(root)) {
+    throw new CodedError(
+      'accounting.bad_head',
+      'The head of the log in the database is not the one that this broker signed for its entries.',
+      {
+        next: `What is kept at ${checkpointKeep.name} was left as it is. Somebody wrote to the database past the broker: stop it, keep both, and find out who.`,
+      },
+    );
+  }
   if (checkpointKeep.read() !== checkpoint) checkpointKeep.write(checkpoint);
 }

@@ -1,7 +1,7 @@
 import type { EntryDraft, EntryValue, LogAppender, LogHead } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import { credentialFields } from './entries.ts';
-import { keepCheckpoint, refusal, type Standing } from './kept-checkpoint.ts';
+import { replaceKeptCheckpoint, refusal, type Standing } from './kept-checkpoint.ts';
 import type { BegunAnew, BeginsAnew } from './new-log.ts';
 import type { Rooms } from './rooms.ts';
 
@@ -172,5 +172,5 @@ export async function keepAsItStands(
       },
     ],
   });
-  await keepCheckpoint(parts);
+  await replaceKeptCheckpoint(parts);
 }

@@ -3,9 +3,9 @@ import {
   findStanding,
   isHalfRecovered,
   keepAsItStands,
-  keepCheckpoint,
   planRecovery,
   recoverLog,
+  replaceKeptCheckpoint,
   type CheckpointKeep,
   type Standing,
   type Store,
@@ -145,7 +145,7 @@ async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Prom
       archiveSha256: archive?.sha256,
     },
   );
-  await keepCheckpoint(parts);
+  await replaceKeptCheckpoint(parts);
   const key = verifierKey(origin, logSigner.publicKey);
   const next = done.authorities.map(({ caFingerprint, next }) => `${next} of ${caFingerprint}`);
   return {
@@ -181,7 +181,7 @@ async function finish(parts: Parts, { origin }: Standing): Promise<Outcome> {
       { next: `In ${options.configFile}, below \`log:\`, write \`origin: ${origin}\`.` },
     );
   }
-  if (options.yes) await keepCheckpoint(parts);
+  if (options.yes) await replaceKeptCheckpoint(parts);
   return {
     value: { applied: options.yes, found: 'broke_off', origin },
     lines: [
