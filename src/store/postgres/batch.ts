@@ -3,7 +3,7 @@ import type { Change, Committed, Reads } from '../../broker/index.ts';
 import { applyChange } from './apply-change.ts';
 import { timeBounds, type Connections, type Run, type Session } from './connections.ts';
 import { damaged } from './faults.ts';
-import { checkStored, sendAppended, toStoredHead } from './log-rows.ts';
+import { checkStored, sendAppended, toStoredHead, type KnownLeaf, type StoredHead } from './log-rows.ts';
 import { createReads } from './reads.ts';
 import { blob } from '../rows.ts';
 
@@ -72,12 +72,20 @@ export class BatchWriter {
   readonly #owner: string;
   /** The newest head that this broker knows to be durable. */
   #head: LogHead;
+  /** The newest entry that it knows to lie where it does; undefined while it knows of none. */
+  #leaf: KnownLeaf | undefined;
 
-  constructor(connections: Connections, appender: LogAppender, owner: string, head: LogHead) {
+  constructor(
+    connections: Connections,
+    appender: LogAppender,
+    owner: string,
+    { head, leaf }: { readonly head: LogHead; readonly leaf: KnownLeaf | undefined },
+  ) {
     this.#connections = connections;
     this.#appender = appender;
     this.#owner = owner;
     this.#head = head;
+    this.#leaf = leaf;
   }
 
   /** How many entries the log has, as far as this broker knows. */
@@ -144,37 +152,56 @@ export class BatchWriter {
       return { firstIndex };
     });
     const appended = drafts.length === 0 ? undefined : this.#appender.append(head, drafts);
-    const writing = appended === undefined ? [] : sendAppended(run, appended);
+    const [last] = appended?.entries.slice(-1) ?? [];
+    const writing = appended === undefined ? [this.#learnLeaf(run, head)] : sendAppended(run, appended);
     const [ended, ...written] = await Promise.allSettled([run('COMMIT'), ...writing]);
     if (session.fault() !== undefined) throw new Lost({ committed, appended, transaction }, session.fault());
     for (const result of [...written, ended]) if (result.status === 'rejected') throw result.reason;
     if (ended.status === 'fulfilled' && ended.value.command !== 'COMMIT')
       throw new Error('the transaction was taken back');
     this.#head = appended?.head ?? head;
+    if (last !== undefined) this.#leaf = { index: last.index, hash: last.leafHash };
     return committed;
+  }
+
+  /** The last entry of a head that others wrote. */
+  async #learnLeaf(run: Run, { size }: LogHead): Promise<void> {
+    if (size === 0n || this.#leaf?.index === size - 1n) return;
+    const { rows } = await run('SELECT leaf_hash FROM log_entry WHERE idx = $1', [size - 1n]);
+    const [row] = rows;
+    if (row === undefined) throw damaged('its last entry is gone');
+    this.#leaf = { index: size - 1n, hash: blob(row, 'leaf_hash') };
   }
 
   /** Begins, and waits for the head. @throws CodedError `store.damaged` when it is not one that may be appended to */
   async #open(run: Run): Promise<Opened> {
+    const known = this.#leaf;
     const { rows } = await run(
-      `BEGIN; ${timeBounds}; SELECT *, pg_current_xact_id()::text AS transaction FROM log_head WHERE id = 1 FOR UPDATE`,
+      `BEGIN; ${timeBounds}; SELECT h.*, pg_current_xact_id()::text AS transaction,
+         (SELECT leaf_hash FROM log_entry WHERE idx = ${known?.index ?? -1n}) AS known_leaf
+       FROM log_head h WHERE h.id = 1 FOR UPDATE OF h`,
     );
     const [row] = rows;
     if (row === undefined) throw damaged('its head is gone');
-    return { head: this.#known(toStoredHead(row)), transaction: row['transaction'] as string };
+    const leafThere = row['known_leaf'] === null ? undefined : blob(row, 'known_leaf');
+    return { head: this.#known(toStoredHead(row), leafThere), transaction: row['transaction'] as string };
   }
 
   /**
    * The stored head, if it follows what this broker saw: it may be the work of others, but must bear the signature of this log,
-   * and must not lie before what was acknowledged here (a replica that was behind took over): that would fork the tree.
+   * and must go on from what was acknowledged here (else a replica that was behind took over): that would fork the tree.
+   * @param leafThere what lies where the newest entry lies that this broker knows
    */
-  #known(stored: ReturnType<typeof toStoredHead>): LogHead {
+  #known(stored: StoredHead, leafThere: Buffer | undefined): LogHead {
     const { size, root } = stored.head;
     if (size === this.#head.size && root.equals(this.#head.root)) return this.#head;
     if (size <= this.#head.size)
       throw damaged(
         `it had ${this.#head.size} entries before, and has ${size < this.#head.size ? size : 'others'} now`,
       );
+    // A history that parted from ours and has outgrown it since is not told by its size. Each entry has an id of its own.
+    if (this.#leaf !== undefined && leafThere?.equals(this.#leaf.hash) !== true)
+      throw damaged(`its entry ${this.#leaf.index} is not the one that was there before`);
     checkStored(this.#appender, stored);
     this.#head = stored.head;
     return stored.head;

@@ -13,6 +13,12 @@ export interface StoredHead {
   readonly checkpoint: string;
 }
 
+/** An entry that a broker knows to be durable at its place. */
+export interface KnownLeaf {
+  readonly index: bigint;
+  readonly hash: Buffer;
+}
+
 /** What `SELECT * FROM log_head` gives. */
 export function toStoredHead(row: Row): StoredHead {
   const frontier = blob(row, 'frontier');
@@ -83,14 +89,19 @@ export async function insertHead(run: Run, appender: LogAppender, empty: LogHead
 }
 
 /**
- * The head to append to: as many entries as it says, and the very checkpoint that was signed for it. Appending to anything
+ * The head to append to, with its last entry: as many entries as it says, and the very checkpoint that was signed for it. Appending to anything
  * else would make the broker sign a second history.
  * @throws CodedError `store.missing`, `store.foreign_log`, `store.damaged`, `accounting.bad_head`
  */
-export async function openLog(run: Run, appender: LogAppender, empty: LogHead): Promise<LogHead> {
+export async function openLog(
+  run: Run,
+  appender: LogAppender,
+  empty: LogHead,
+): Promise<{ readonly head: LogHead; readonly leaf: KnownLeaf | undefined }> {
   // One statement sees one state, also while other brokers append.
   const { rows } = await run(
     `SELECT h.*, (SELECT coalesce(max(idx) + 1, 0) FROM log_entry) AS entries,
+       (SELECT leaf_hash FROM log_entry ORDER BY idx DESC LIMIT 1) AS leaf_hash,
        (SELECT count(*) FROM log_tile_hash WHERE level = 1) AS tiles
      FROM (SELECT 1) AS always LEFT JOIN log_head h ON h.id = 1`,
   );
@@ -112,7 +123,10 @@ export async function openLog(run: Run, appender: LogAppender, empty: LogHead): 
   if (head.size !== entries) throw damaged(`its head speaks of ${head.size} entries, and it has ${entries}`);
   checkStored(appender, stored);
   if (big(row, 'tiles') !== head.size / 256n) await fillTiles(run, appender, empty);
-  return head;
+  return {
+    head,
+    leaf: entries === 0n ? undefined : { index: entries - 1n, hash: blob(row, 'leaf_hash') },
+  };
 }
 
 /** Ed25519 is deterministic: signing the head again gives the same checkpoint. A broken head is refused by the appender. */

@@ -69,19 +69,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   try {
     await checkSchema(connections.ask, describeAddress(address));
     const session = await connections.begin();
-    let head: LogHead;
+    let log: Awaited<ReturnType<typeof openLog>>;
     try {
-      head = await openLog(session.run, appender, emptyHead);
+      log = await openLog(session.run, appender, emptyHead);
     } finally {
       session.release(true);
     }
     const owner = randomBytes(16).toString('hex');
     await renewLease(connections.ask, owner);
-    const writer = new PostgresWriter(
-      connections,
-      new BatchWriter(connections, appender, owner, head),
-      owner,
-    );
+    const writer = new PostgresWriter(connections, new BatchWriter(connections, appender, owner, log), owner);
     return {
       ...translated({
         ...createReads(connections.ask, { catchUp: () => writer.catchUp(), inTransaction: false }),
