@@ -27,7 +27,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'doors/witness-client': ['kernel'],
   'doors/witness': ['kernel', 'accounting', 'accounting/verify'],
   'doors/probe': ['kernel', 'tn5250', 'x509'],
-  'doors/cli': ['kernel', 'doors/client', 'doors/probe', 'accounting/verify', 'ssh', 'tn5250'],
+  'doors/ibmi': ['kernel', 'tn5250', 'x509', 'doors/probe'],
+  'doors/cli': ['kernel', 'doors/client', 'doors/probe', 'doors/ibmi', 'accounting/verify', 'ssh', 'tn5250'],
   main: ['*'],
 };
 

@@ -148,7 +148,7 @@ export const applications: readonly Application[] = [
     role: 'server',
     clear: [at('smtp', 25, memory)],
     tls: [],
-    restart: undefined,
+    restart: 'smtp',
     clientAuthentication: 'unknown',
   },
   {
@@ -159,7 +159,7 @@ export const applications: readonly Application[] = [
     role: 'server',
     clear: [at('pop3', 110, memory)],
     tls: [at('pop3s', 995, memory)],
-    restart: 'mail',
+    restart: 'pop',
     clientAuthentication: 'unknown',
   },
   ...(

@@ -1,7 +1,7 @@
 import type { Application, Fact } from './catalogue.ts';
 
 /** Servers that are restarted together, in the order in which a plan restarts them: those that cut the fewest people first. */
-export type RestartWord = 'directory' | 'mail' | 'ftp' | 'ddm' | 'hostservers' | 'telnet';
+export type RestartWord = 'directory' | 'smtp' | 'pop' | 'ftp' | 'ddm' | 'hostservers' | 'telnet';
 
 export interface Restart {
   readonly word: RestartWord;
@@ -10,7 +10,9 @@ export interface Restart {
   readonly start: string;
   /** Whom the end hits, as a sentence. */
   readonly cuts: string;
+  /** Of the commands. */
   readonly source: Fact;
+  readonly cutsSource: Fact;
   /** Value of `name_list`, and which module of the Ansible collection ibm.power_ibmi takes it. */
   readonly ansible: {
     readonly module: 'ibmi_tcp_server_service' | 'ibmi_host_server_service';
@@ -19,44 +21,43 @@ export interface Restart {
 }
 
 const memory: Fact = { mark: 'unverified', source: 'from memory' };
+const values: Fact = {
+  mark: 'verified',
+  source:
+    'the value: IBM ansible-for-i, ibmi_tcp_server_service; the command: tn5250 README.ssl, for *TELNET',
+};
+
+function tcpServer(
+  word: RestartWord,
+  name: string,
+  cuts: string,
+  sources: Partial<Pick<Restart, 'source' | 'cutsSource'>> = {},
+): Restart {
+  return {
+    word,
+    end: `ENDTCPSVR SERVER(${name})`,
+    start: `STRTCPSVR SERVER(${name})`,
+    cuts,
+    source: sources.source ?? values,
+    cutsSource: sources.cutsSource ?? memory,
+    ansible: { module: 'ibmi_tcp_server_service', name },
+  };
+}
 
 /**
  * Whether a server must be restarted at all when a certificate that is already assigned changes is not settled: a plan restarts, and
  * the probe shows whether it was enough.
  */
 export const restarts: readonly Restart[] = [
-  {
-    word: 'directory',
-    end: 'ENDTCPSVR SERVER(*DIRSRV)',
-    start: 'STRTCPSVR SERVER(*DIRSRV)',
-    cuts: 'every program that is asking the Directory Server (LDAP)',
-    source: memory,
-    ansible: { module: 'ibmi_tcp_server_service', name: '*DIRSRV' },
-  },
-  {
-    word: 'mail',
-    end: 'ENDTCPSVR SERVER(*POP)',
-    start: 'STRTCPSVR SERVER(*POP)',
-    cuts: 'everybody who is fetching mail',
-    source: memory,
-    ansible: { module: 'ibmi_tcp_server_service', name: '*POP' },
-  },
-  {
-    word: 'ftp',
-    end: 'ENDTCPSVR SERVER(*FTP)',
-    start: 'STRTCPSVR SERVER(*FTP)',
-    cuts: 'every FTP session and every transfer that is under way',
-    source: memory,
-    ansible: { module: 'ibmi_tcp_server_service', name: '*FTP' },
-  },
-  {
-    word: 'ddm',
-    end: 'ENDTCPSVR SERVER(*DDM)',
-    start: 'STRTCPSVR SERVER(*DDM)',
-    cuts: 'remote database connections (DRDA) and remote file access (DDM), also those of other systems',
-    source: memory,
-    ansible: { module: 'ibmi_tcp_server_service', name: '*DDM' },
-  },
+  tcpServer('directory', '*DIRSRV', 'every program that is asking the Directory Server (LDAP)'),
+  tcpServer('smtp', '*SMTP', 'mail that is on its way in; senders try again'),
+  tcpServer('pop', '*POP', 'everybody who is fetching mail'),
+  tcpServer('ftp', '*FTP', 'every FTP session and every transfer that is under way'),
+  tcpServer(
+    'ddm',
+    '*DDM',
+    'remote database connections (DRDA) and remote file access (DDM), also those of other systems',
+  ),
   {
     word: 'hostservers',
     end: 'ENDHOSTSVR SERVER(*ALL)',
@@ -66,16 +67,18 @@ export const restarts: readonly Restart[] = [
       mark: 'verified',
       source: 'db2i driver README; IBM: STRHOSTSVR also starts the port mapper (449) again',
     },
+    cutsSource: memory,
     ansible: { module: 'ibmi_host_server_service', name: '*ALL' },
   },
-  {
-    word: 'telnet',
-    end: 'ENDTCPSVR SERVER(*TELNET)',
-    start: 'STRTCPSVR SERVER(*TELNET)',
-    cuts: 'every 5250 session at once, with TLS and without, your own too: unsaved work is lost',
-    source: { mark: 'verified', source: 'tn5250 README.ssl; IBM: ENDTCPSVR ends active sessions at once' },
-    ansible: { module: 'ibmi_tcp_server_service', name: '*TELNET' },
-  },
+  tcpServer(
+    'telnet',
+    '*TELNET',
+    'every 5250 session at once, with TLS and without, your own too: unsaved work is lost',
+    {
+      source: { mark: 'verified', source: 'tn5250 README.ssl' },
+      cutsSource: { mark: 'verified', source: 'IBM, ENDTCPSVR: active sessions end at once' },
+    },
+  ),
 ];
 
 /** What must be restarted for these applications, each once, in the order of `restarts`. */

@@ -22,6 +22,8 @@ const usageCodes: ReadonlySet<string> = new Set([
   'client.bad_url',
   'client.bad_ca_file',
   'client.no_broker',
+  'ibmi.bad_host',
+  'ibmi.bad_label',
   'probe.bad_host',
   'probe.bad_port',
   'probe.no_host',

@@ -51,4 +51,30 @@ export function addIbmiCommands(program: Command, table: Table): void {
     .action((options: import('./commands/ibmi-apps.ts').AppsOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/ibmi-apps.ts')).listApps(options, terminal)),
     );
+  table
+    .add(
+      ibmi,
+      'plan <host>',
+      'write the folder for a certificate that you have: what to import, the runbook, the restarts; needs no broker',
+      'sallyport ibmi plan prod.example.com --apps telnet,hostservers --certificate prod.crt --ca root.pem --ca issuing.pem --out plan',
+    )
+    .requiredOption('--apps <LIST>', 'applications, as `ibmi apps` names them: telnet,hostservers')
+    .requiredOption('--certificate <FILE>', 'PEM file of the certificate')
+    .requiredOption('--ca <FILE>', 'PEM file of root or issuing authority (may be repeated)', several)
+    .option('--p12 <FILE>', 'the PKCS#12 file, when the key was not made by DCM')
+    .addOption(
+      new Option('--compat <KIND>', 'how that file is encrypted: dcm is what older DCM reads').choices([
+        'dcm',
+        'modern',
+      ]),
+    )
+    .option('--label <LABEL>', 'under which DCM keeps it; by the rule WORD-YEAR-MONTH unless given')
+    .option('--previous-label <LABEL>', 'what is assigned now; the way back leads there')
+    .option('--client-ca <FILE>', 'let in only clients with a certificate of this authority')
+    .requiredOption('--out <DIR>', 'a folder that is not there yet, or is empty')
+    .action((host: string, options: import('./commands/ibmi-plan.ts').PlanFlags & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/ibmi-plan.ts')).planForFile(host, options, terminal),
+      ),
+    );
 }

@@ -6,7 +6,9 @@
  * Specification: docs/operations/ibmi.md; RFC 1205, RFC 4777, RFC 8446.
  */
 export { parseAuthorities } from './authorities.ts';
+export { escapeHtml, htmlPage } from './html-page.ts';
 export { allFindings, renderHtml, stateText } from './html.ts';
+export { namesOf } from './judge-chain.ts';
 export { probe, usualPatience, type ProbeOptions, type RevocationCheck } from './probe.ts';
 export type {
   CertificateLook,

@@ -37,7 +37,11 @@ export async function listApps(options: AppsOptions, terminal: Terminal): Promis
     ...tableLines(
       stdout,
       ['RESTARTS', 'WITH', 'CUTS'],
-      restarts.map(({ word, end, start, cuts, source }) => [word, `${end}, ${start}${mark(source)}`, cuts]),
+      restarts.map(({ word, end, start, cuts, source, cutsSource }) => [
+        word,
+        `${end}, ${start}${mark(source)}`,
+        `${cuts}${mark(cutsSource)}`,
+      ]),
       { wrapLast: true },
     ),
   ];
