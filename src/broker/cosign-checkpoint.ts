@@ -6,6 +6,7 @@ import {
   type WitnessPolicy,
 } from '../accounting/index.ts';
 import { type Clock, CodedError } from '../kernel/index.ts';
+import { cosignersOf, cutNote } from './cosigned-checkpoint.ts';
 import type { CosignedCheckpoint, Store } from './unit-of-work.ts';
 
 /** One witness, as it can be asked over whatever network (C2SP tlog-witness, “add-checkpoint”). */
@@ -73,7 +74,7 @@ const failuresToTell = 2;
 /**
  * Asks the witnesses for their cosignatures on the newest checkpoint and keeps the newest one that met the quorum. All of them are
  * asked about the same one, so that a quorum comes together however fast each is; a round ends when the quorum is there, or not.
- * Nothing else waits for any of it but who calls `covering`.
+ * What another broker on the same store kept counts as if it were our own: of two who ask, a witness answers one. Nothing else waits for any of it but who calls `covering`.
  */
 export class Cosigning {
   readonly #parts: CosigningParts;
@@ -81,10 +82,11 @@ export class Cosigning {
   readonly #ending = new AbortController();
   readonly #waiting = new Set<(newest: CosignedCheckpoint | undefined) => void>();
   #newest: CosignedCheckpoint | undefined;
+  /** The note in the database that was looked at last. */
+  #looked: string | undefined;
   #round: Round | undefined;
   #looking: Promise<void> | undefined;
   #keeping: Promise<void> = Promise.resolve();
-  #started = false;
 
   constructor(parts: CosigningParts) {
     this.#parts = parts;
@@ -126,7 +128,11 @@ export class Cosigning {
         this.#waiting.delete(settle);
         resolve(newest);
       };
-      const timer = setTimeout(() => settle(undefined), waitMs);
+      const giveUp = async (): Promise<void> => {
+        await this.#adopt().catch(() => undefined);
+        settle(undefined);
+      };
+      const timer = setTimeout(() => void giveUp(), waitMs);
       this.#waiting.add(settle);
     });
     // Not at the next second, if this one had no round yet. What fails here, the timer tells.
@@ -144,7 +150,7 @@ export class Cosigning {
 
   async #look(): Promise<void> {
     if (this.#ending.signal.aborted) return;
-    if (!this.#started) await this.#resume();
+    await this.#adopt();
     const nowMs = this.#parts.clock.nowMs();
     await this.#nextRound(nowMs);
     const round = this.#round;
@@ -157,36 +163,39 @@ export class Cosigning {
     this.#keep(round);
   }
 
-  /** What was kept counts only if it meets the policy of today. */
-  async #resume(): Promise<void> {
-    const [kept, head] = await Promise.all([
-      this.#parts.store.cosignedCheckpoint(),
-      this.#parts.store.logHead(),
-    ]);
-    this.#started = true;
-    if (kept === undefined) return;
-    const { text, lines } = cut(kept.note);
-    // A log that was begun anew after a loss has another name, and its witnesses know nothing of it.
-    if (!text.startsWith(`${head.origin}\n`) || kept.size > head.size) return;
-    const cosigned = new Set<string>();
-    for (const { name, key } of this.#parts.policy.witnesses) {
-      const found = findCosignature(text, lines, key);
-      if (found !== undefined && found !== 'broken') cosigned.add(name);
-    }
-    for (const witness of this.#asked) if (cosigned.has(witness.name)) witness.size = kept.size;
-    if (cosigned.size > 0 && meetsQuorum(this.#parts.policy, cosigned)) this.#newest = kept;
+  /** Takes over what is kept in the database, by whichever broker, if it meets the policy of today. */
+  async #adopt(): Promise<void> {
+    const { store, policy } = this.#parts;
+    const kept = await store.cosignedCheckpoint();
+    if (kept === undefined || kept.note === this.#looked || kept.note === this.#newest?.note) return;
+    const cosigners = await cosignersOf(kept, { store, policy });
+    this.#looked = kept.note;
+    for (const witness of this.#asked)
+      if (cosigners.has(witness.name) && witness.size < kept.size) witness.size = kept.size;
+    if (cosigners.size > 0 && meetsQuorum(policy, cosigners)) this.#becomesNewest(kept);
+  }
+
+  #becomesNewest(kept: CosignedCheckpoint): void {
+    if (this.#newest !== undefined && this.#newest.size > kept.size) return;
+    this.#newest = kept;
+    for (const settle of this.#waiting) settle(kept);
   }
 
   async #nextRound(nowMs: number): Promise<void> {
     const round = this.#round;
     if (round !== undefined) {
       const ageMs = nowMs - round.startedMs;
-      const over = this.#isMet(round) || ageMs >= longestRoundMs || !this.#mayStillMeet(round);
+      const over = this.#isCovered(round) || ageMs >= longestRoundMs || !this.#mayStillMeet(round);
       if (ageMs < betweenRoundsMs || !over) return;
     }
     const { size, checkpoint: note } = await this.#parts.store.logHead();
-    if (size <= (round?.size ?? this.#newest?.size ?? -1n)) return;
-    this.#round = { size, note, text: cut(note).text, startedMs: nowMs, lines: new Map(), kept: 0 };
+    if (size <= (round?.size ?? -1n) || size <= (this.#newest?.size ?? -1n)) return;
+    this.#round = { size, note, text: cutNote(note).text, startedMs: nowMs, lines: new Map(), kept: 0 };
+  }
+
+  /** By itself, or by what another broker kept. */
+  #isCovered(round: Round): boolean {
+    return this.#isMet(round) || (this.#newest !== undefined && this.#newest.size >= round.size);
   }
 
   #isMet({ lines }: Round): boolean {
@@ -272,20 +281,13 @@ export class Cosigning {
     this.#keeping = this.#keeping
       .then(async () => {
         await store.commit({ cosigned: { size: round.size, note }, entries: [] });
-        this.#newest = { size: round.size, note };
-        for (const settle of this.#waiting) settle(this.#newest);
+        this.#becomesNewest({ size: round.size, note });
       })
       .catch((error: unknown) => {
         round.kept = 0;
         observe('keeping a cosigned checkpoint failed', error);
       });
   }
-}
-
-/** A note's signed text, and its signature lines. */
-function cut(note: string): { readonly text: string; readonly lines: string } {
-  const end = note.indexOf('\n\n');
-  return { text: note.slice(0, end + 1), lines: note.slice(end + 2) };
 }
 
 function badCosignature(name: string): CodedError {

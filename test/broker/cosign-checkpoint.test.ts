@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  createLogAppender,
+  emptyLogHead,
   type LogSigner,
   meetsQuorum,
   parseCheckpoint,
@@ -9,7 +11,7 @@ import {
 import { judgeWitnesses, parsePinnedPolicy } from '../../src/accounting/verify/witnesses.ts';
 import { Cosigning, type Store, type WitnessClient } from '../../src/broker/index.ts';
 import { createWitness } from '../../src/doors/witness/index.ts';
-import { CodedError } from '../../src/kernel/index.ts';
+import { CodedError, systemRandom } from '../../src/kernel/index.ts';
 import { makeWitness, policyOf, type TestWitness, textOf } from '../accounting/witness-fixture.ts';
 import { entries, implementations, origin, type Place } from '../contract/store-fixture.ts';
 import { loggedSince } from './fixtures.ts';
@@ -28,6 +30,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await cosigning?.close();
+  for (const another of others.splice(0)) await another.close();
   await store.close();
   place.remove();
 });
@@ -72,6 +75,16 @@ const hanging: WitnessClient = {
       signal.addEventListener('abort', () => reject(new Error('let go')));
     }),
 };
+
+const others: Cosigning[] = [];
+/** Another broker on the same store. */
+function startAnother(clients: readonly (WitnessClient | undefined)[]): Cosigning {
+  const first = cosigning;
+  const another = start(clients);
+  others.push(another);
+  cosigning = first;
+  return another;
+}
 
 function start(clients: readonly (WitnessClient | undefined)[], needed = 2): Cosigning {
   const named = clients.flatMap((client, nth) =>
@@ -271,5 +284,70 @@ describe('waiting for a quorum', () => {
     await running.close();
     expect(await waiting).toBeUndefined();
     expect(await running.covering(4n, 60_000)).toBeUndefined();
+  });
+});
+
+describe('another broker on the same store', () => {
+  const all = (): Honest[] => witnesses.map((one) => honest(one));
+
+  it('has what this one needs: its checkpoint is taken over at the next look, and nobody is asked', async () => {
+    const own = all();
+    const running = start(own);
+    const another = startAnother(all());
+    await store.commit({ entries: entries(5) });
+    await second(another);
+    await second(running);
+    expect(running.newest).toEqual(await store.cosignedCheckpoint());
+    expect(own.map(({ asked }) => asked)).toEqual([0, 0, 0]);
+    await store.commit({ entries: entries(2) });
+    await second(another);
+    await second(running);
+    expect(running.newest?.size).toBe(7n);
+    expect(own.map(({ asked }) => asked)).toEqual([0, 0, 0]);
+  });
+
+  it('ends the waiting of who loses every race for the witnesses', async () => {
+    const running = start([hanging, hanging, hanging]);
+    const another = startAnother(all());
+    const { firstIndex } = await store.commit({ entries: entries(5) });
+    const waiting = running.covering(firstIndex, 10_000);
+    await second(another);
+    await second(running);
+    expect((await waiting)?.size).toBe(5n);
+  });
+
+  it('is looked at once more before anybody gives up', async () => {
+    const running = start([hanging, hanging, hanging]);
+    const another = startAnother(all());
+    const { firstIndex } = await store.commit({ entries: entries(5) });
+    const patience = running.covering(firstIndex, 300);
+    await second(another);
+    expect(another.newest?.size).toBe(5n);
+    expect((await patience)?.size).toBe(5n);
+  });
+
+  it('is not believed: who can write to the database makes no quorum', async () => {
+    const running = start([dead, dead, dead]);
+    const another = startAnother(all());
+    await store.commit({ entries: entries(5) });
+    await second(another);
+    const { note } = (await store.cosignedCheckpoint()) ?? { note: '' };
+    const { firstIndex } = await store.commit({ entries: entries(5) });
+    const head = (await store.logHead()).checkpoint;
+    const lines = note.slice(textOf(note).length + 1);
+    const twin = createLogAppender({ signer: place.signer, origin, random: systemRandom });
+    const forks = twin.append(emptyLogHead(origin), entries(10)).checkpoint;
+    for (const written of [
+      note,
+      `${textOf(head)}\n${lines}`,
+      head,
+      forks + witnesses.map((one) => one.cosign(forks)).join(''),
+      'nonsense',
+    ]) {
+      place.sql(`UPDATE cosigned_checkpoint SET size = 10, note = '${written}'`);
+      await second(running);
+      expect(running.newest).toBeUndefined();
+      expect(await running.covering(firstIndex, 10)).toBeUndefined();
+    }
   });
 });
