@@ -24,6 +24,8 @@ const usageCodes: ReadonlySet<string> = new Set([
   'client.no_broker',
   'ibmi.bad_host',
   'ibmi.bad_label',
+  'ibmi.bad_report',
+  'ibmi.bad_window',
   'probe.bad_host',
   'probe.bad_port',
   'probe.no_host',

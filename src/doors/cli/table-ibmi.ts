@@ -10,6 +10,13 @@ function parseWait(text: string): number {
   return seconds;
 }
 
+function parseDays(text: string): number {
+  const days = Number(text);
+  if (!/^\d{1,4}$/.test(text) || days < 1 || days > 3650)
+    throw new InvalidArgumentError('Give days from 1 to 3650.');
+  return days;
+}
+
 /** The commands for IBM i; what they know of it is data with a source, and none of it was tried on a real one. */
 export function addIbmiCommands(program: Command, table: Table): void {
   const { terminal, run } = table;
@@ -75,6 +82,22 @@ export function addIbmiCommands(program: Command, table: Table): void {
     .action((host: string, options: import('./commands/ibmi-plan.ts').PlanFlags & JsonFlag) =>
       run(options.json, async () =>
         (await import('./commands/ibmi-plan.ts')).planForFile(host, options, terminal),
+      ),
+    );
+  table
+    .add(
+      ibmi,
+      'renewals',
+      'list what ends soon, by host and application, with the window in which it can be changed',
+      'sallyport probe --hosts estate.txt --json > report.json\nsallyport ibmi renewals --report report.json --days 60 --ics renewals.ics',
+    )
+    .requiredOption('--report <FILE>', 'what `probe --json` printed')
+    .addOption(new Option('--days <N>', 'what ends within so many days').default(60).argParser(parseDays))
+    .option('--window <TIME>', 'when people may be cut off, in UTC', 'sun 02:00-04:00')
+    .option('--ics <FILE>', 'write a calendar (iCalendar)')
+    .action((options: import('./commands/ibmi-renewals.ts').RenewalsFlags & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/ibmi-renewals.ts')).listRenewals(options, terminal),
       ),
     );
 }

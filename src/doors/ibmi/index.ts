@@ -4,6 +4,10 @@
  * It sends nothing to an IBM i and restarts nothing: it writes what people and their tools do, and says of each fact how it is known.
  * Never tried on a real IBM i. Specification: docs/operations/ibmi.md.
  */
+export { encodeCalendar, type CalendarEvent } from './calendar.ts';
 export { nextLabel, parseLabel } from './labels.ts';
+export { chooseSlot, leadDays, parseWindow, type Slot, type WeeklyWindow } from './maintenance-window.ts';
 export { makePlan, type PlanFile } from './plan.ts';
 export { pemOf, type Delivery, type PlanInput } from './plan-input.ts';
+export { parseProbeReport } from './read-report.ts';
+export { calendarEvents, planRenewals, type Renewal, type ServedCertificate } from './renewals.ts';

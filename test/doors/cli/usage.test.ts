@@ -20,6 +20,7 @@ const run = (args: readonly string[], more: object = {}): Promise<RunResult> =>
 const contract: readonly string[] = [
   'probe HOST HOST --hosts FILE --ca FILE --ports 992 --html FILE --wait 5',
   'ibmi apps --usage FILE',
+  'ibmi renewals --report FILE --days 60 --window WINDOW --ics FILE',
   'ibmi plan HOST --apps telnet --certificate FILE --ca FILE --p12 FILE --compat dcm --label L --previous-label P --client-ca FILE --out DIR',
   'init DIR --yes --dns a --dns b --admin anna --password-stdin',
   'config check FILE',

@@ -1,11 +1,9 @@
 import type { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { chooseApplications, restartPlan } from '../../../tn5250/index.ts';
-import { fileFault } from '../../client/index.ts';
 import { type Delivery, makePlan, nextLabel, type PlanInput } from '../../ibmi/index.ts';
 import { parseAuthorities } from '../../probe/index.ts';
-import { CodedError } from '../../../kernel/index.ts';
 import type { Result } from '../command.ts';
+import { readGivenBytes } from '../given-bytes.ts';
 import { readGivenFile } from '../given-file.ts';
 import type { Line } from '../output.ts';
 import { fieldLines } from '../output.ts';
@@ -45,7 +43,7 @@ export async function planForFile(host: string, flags: PlanFlags, terminal: Term
       ? { kind: 'signed' }
       : {
           kind: 'pkcs12',
-          bytes: readBundle(flags.p12),
+          bytes: readGivenBytes(flags.p12, maxBundleBytes),
           encryption: flags.compat === 'modern' ? 'modern' : 'compatible',
         };
   const clientAuthority =
@@ -130,17 +128,4 @@ export function fromRoot(
     current = above;
   }
   return way;
-}
-
-function readBundle(file: string): Buffer {
-  try {
-    if (statSync(file).size > maxBundleBytes)
-      throw new CodedError('cli.usage', `${file} is larger than 1 MiB.`, {
-        next: 'Name the PKCS#12 file of one certificate.',
-      });
-    return readFileSync(file);
-  } catch (error) {
-    if (error instanceof CodedError) throw error;
-    throw fileFault('client.cannot_read', 'read', file, error);
-  }
 }
