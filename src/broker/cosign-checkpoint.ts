@@ -5,7 +5,7 @@ import {
   meetsQuorum,
   type WitnessPolicy,
 } from '../accounting/index.ts';
-import { type Clock, CodedError } from '../kernel/index.ts';
+import { type Clock, CodedError, type Stopwatch } from '../kernel/index.ts';
 import { cosignersOf, cutNote } from './cosigned-checkpoint.ts';
 import type { CosignedCheckpoint, Store } from './unit-of-work.ts';
 
@@ -30,7 +30,10 @@ export type WitnessAnswer =
 
 export interface CosigningParts {
   readonly store: Store;
+  /** For the entries. */
   readonly clock: Clock;
+  /** For rounds and pauses. */
+  readonly stopwatch: Stopwatch;
   readonly policy: WitnessPolicy;
   /** By the names in the policy; who is missing is never asked. */
   readonly clients: ReadonlyMap<string, WitnessClient>;
@@ -47,7 +50,7 @@ interface Asked {
   size: bigint;
   underWay: boolean;
   failures: number;
-  retryAtMs: number;
+  retryAtElapsedMs: number;
   /** Its failure stands in the log. */
   told: boolean;
 }
@@ -57,7 +60,7 @@ interface Round {
   readonly size: bigint;
   readonly note: string;
   readonly text: string;
-  readonly startedMs: number;
+  readonly startedElapsedMs: number;
   /** Cosignature lines by name. */
   readonly lines: Map<string, string>;
   /** So many of them are kept. */
@@ -93,7 +96,9 @@ export class Cosigning {
     this.#asked = parts.policy.witnesses.flatMap(({ name, key }) => {
       const client = parts.clients.get(name);
       if (client === undefined) return [];
-      return [{ name, key, client, size: 0n, underWay: false, failures: 0, retryAtMs: 0, told: false }];
+      return [
+        { name, key, client, size: 0n, underWay: false, failures: 0, retryAtElapsedMs: 0, told: false },
+      ];
     });
   }
 
@@ -151,12 +156,12 @@ export class Cosigning {
   async #look(): Promise<void> {
     if (this.#ending.signal.aborted) return;
     await this.#adopt();
-    const nowMs = this.#parts.clock.nowMs();
-    await this.#nextRound(nowMs);
+    const elapsedMs = this.#parts.stopwatch.elapsedMs();
+    await this.#nextRound(elapsedMs);
     const round = this.#round;
     if (round === undefined) return;
     for (const witness of this.#asked) {
-      if (witness.underWay || round.lines.has(witness.name) || witness.retryAtMs > nowMs) continue;
+      if (witness.underWay || round.lines.has(witness.name) || witness.retryAtElapsedMs > elapsedMs) continue;
       witness.underWay = true;
       void this.#ask(witness, round).finally(() => (witness.underWay = false));
     }
@@ -181,16 +186,23 @@ export class Cosigning {
     for (const settle of this.#waiting) settle(kept);
   }
 
-  async #nextRound(nowMs: number): Promise<void> {
+  async #nextRound(elapsedMs: number): Promise<void> {
     const round = this.#round;
     if (round !== undefined) {
-      const ageMs = nowMs - round.startedMs;
+      const ageMs = elapsedMs - round.startedElapsedMs;
       const over = this.#isCovered(round) || ageMs >= longestRoundMs || !this.#mayStillMeet(round);
       if (ageMs < betweenRoundsMs || !over) return;
     }
     const { size, checkpoint: note } = await this.#parts.store.logHead();
     if (size <= (round?.size ?? -1n) || size <= (this.#newest?.size ?? -1n)) return;
-    this.#round = { size, note, text: cutNote(note).text, startedMs: nowMs, lines: new Map(), kept: 0 };
+    this.#round = {
+      size,
+      note,
+      text: cutNote(note).text,
+      startedElapsedMs: elapsedMs,
+      lines: new Map(),
+      kept: 0,
+    };
   }
 
   /** By itself, or by what another broker kept. */
@@ -247,10 +259,10 @@ export class Cosigning {
   }
 
   async #failed(witness: Asked, error: unknown): Promise<void> {
-    const { clock, observe } = this.#parts;
+    const { stopwatch, observe } = this.#parts;
     witness.failures += 1;
     const pauseMs = Math.min(longestPauseMs, betweenRoundsMs * 2 ** (witness.failures - 1));
-    witness.retryAtMs = clock.nowMs() + pauseMs;
+    witness.retryAtElapsedMs = stopwatch.elapsedMs() + pauseMs;
     if (witness.told || witness.failures < failuresToTell) return;
     witness.told = true;
     observe(`the witness ${witness.name} does not cosign`, error);

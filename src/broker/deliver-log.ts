@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock, RandomBytes } from '../kernel/index.ts';
+import type { Clock, RandomBytes, Stopwatch } from '../kernel/index.ts';
 import { SinkLoop, type Tell } from './sink-loop.ts';
 import type { Store, StoredEntry } from './unit-of-work.ts';
 
@@ -58,6 +58,7 @@ export interface DeliveryOptions {
   readonly store: Pick<Store, 'logHead' | 'logEntries' | 'sinkPositions' | 'commit'>;
   readonly sinks: readonly ConfiguredSink[];
   readonly clock: Clock;
+  readonly stopwatch: Stopwatch;
   readonly random: RandomBytes;
   /** Told what goes wrong and what comes right, for the broker's own messages. */
   readonly tell: Tell;

@@ -24,6 +24,15 @@ export type Tell = (what: 'failing' | 'recovered' | 'store', sink: string, error
 
 type LoopOptions = DeliveryOptions & { readonly pause: Pause };
 
+/** When the first try that failed began, for people and for measuring. */
+interface Since {
+  readonly sinceMs: number;
+  readonly sinceElapsedMs: number;
+}
+
+/** `reported`: it stands in the log. */
+type Failing = SinkFailure & Since & { readonly reported: boolean };
+
 /** The loop of one sink. It waits for nobody but its own sink and the database, and only its end ends it. */
 export class SinkLoop {
   readonly #sink: Sink;
@@ -35,7 +44,7 @@ export class SinkLoop {
   #left: bigint | undefined;
   /** What the last look found while another broker delivers. */
   #standby: { readonly next: bigint; readonly size: bigint } | undefined;
-  #failure: (SinkFailure & { reported: boolean }) | undefined;
+  #failure: Failing | undefined;
   #lastDeliveredMs: number | undefined;
   #most = mostEntries;
 
@@ -74,7 +83,6 @@ export class SinkLoop {
   state(positions: ReadonlyMap<string, bigint>, size: bigint): SinkState {
     const { name, kind, format } = this.#sink;
     const next = positions.get(name) ?? (this.#from === 'now' ? size : 0n);
-    const { reported: _entry, ...failure } = this.#failure ?? { reported: false };
     return {
       name,
       kind,
@@ -83,7 +91,7 @@ export class SinkLoop {
       state: this.#mood(),
       lag: size > next ? size - next : 0n,
       ...(this.#lastDeliveredMs === undefined ? {} : { lastDeliveredMs: this.#lastDeliveredMs }),
-      ...('code' in failure ? { failure } : {}),
+      ...(this.#failure === undefined ? {} : { failure: shown(this.#failure) }),
     };
   }
 
@@ -105,7 +113,7 @@ export class SinkLoop {
 
   /** @returns milliseconds until the next turn. */
   async #turn(): Promise<number> {
-    const { store, clock } = this.#options;
+    const { store, clock, stopwatch } = this.#options;
 
     // 1. Where are we? If the sink moved without us, another broker is at work, and two would only send everything twice.
     const { size } = await store.logHead();
@@ -116,11 +124,11 @@ export class SinkLoop {
 
     // 2. Deliver. Nothing is kept in memory for a sink that does not take it.
     const batch = await this.#read(next, size);
-    const startedMs = clock.nowMs();
+    const started = { sinceMs: clock.nowMs(), sinceElapsedMs: stopwatch.elapsedMs() };
     try {
       await this.#deliver(batch);
     } catch (error) {
-      return this.#failed(error, startedMs);
+      return this.#failed(error, started);
     }
     this.#most = Math.min(mostEntries, this.#most * 2);
     this.#lastDeliveredMs = clock.nowMs();
@@ -203,23 +211,29 @@ export class SinkLoop {
     }
   }
 
-  async #failed(error: unknown, startedMs: number): Promise<number> {
-    const { clock, store, tell } = this.#options;
+  async #failed(error: unknown, started: Since): Promise<number> {
+    const { stopwatch, store, tell } = this.#options;
     if (this.#cut.signal.aborted) return lookEveryMs;
     if (this.#failure === undefined) tell('failing', this.#sink.name, error);
-    const sinceMs = this.#failure?.sinceMs ?? startedMs;
-    const tries = (this.#failure?.tries ?? 0) + 1;
+    const { sinceMs, sinceElapsedMs, tries, reported } = this.#failure ?? {
+      ...started,
+      tries: 0,
+      reported: false,
+    };
     const code = isCodedError(error) ? error.code : 'sinks.fault';
     const detail = error instanceof Error ? error.message : 'it failed';
-    const reported = this.#failure?.reported === true;
-    this.#failure = { sinceMs, tries, code, detail, reported };
+    const failure = { sinceMs, sinceElapsedMs, tries: tries + 1, code, detail };
+    this.#failure = { ...failure, reported };
     // A far end that is slow or takes no large bodies gets there with smaller ones.
     this.#most = Math.max(1, Math.floor(this.#most / 2));
-    if (!reported && clock.nowMs() - sinceMs >= reportAfterMs) {
+    if (!reported && stopwatch.elapsedMs() - sinceElapsedMs >= reportAfterMs) {
       await store.commit({ entries: [this.#entry('sink.fail', code)] });
-      this.#failure = { sinceMs, tries, code, detail, reported: true };
+      this.#failure = { ...failure, reported: true };
     }
-    return this.#retryAfter(tries, isCodedError(error) ? error.details['retryAfterSeconds'] : undefined);
+    return this.#retryAfter(
+      failure.tries,
+      isCodedError(error) ? error.details['retryAfterSeconds'] : undefined,
+    );
   }
 
   /** Twice as long each time, and never in step with others who wait for the same far end. */
@@ -247,6 +261,10 @@ export class SinkLoop {
       fields: { target: { kind: 'sink', value: this.#sink.name } },
     };
   }
+}
+
+function shown({ sinceMs, tries, code, detail }: Failing): SinkFailure {
+  return { sinceMs, tries, code, detail };
 }
 
 function tookTooLong(): CodedError {

@@ -6,6 +6,14 @@ export interface Clock {
 
 export const systemClock: Clock = { nowMs: () => Date.now() };
 
+/** For how long something lasts. A clock may be set back or forward while it does; this is not. */
+export interface Stopwatch {
+  /** Milliseconds since some moment of this process; never less than before. */
+  elapsedMs(): number;
+}
+
+export const systemStopwatch: Stopwatch = { elapsedMs: () => performance.now() };
+
 // What one broker writes in a second names the same few seconds over and over.
 const seconds = new Map<number, string>();
 const maxSeconds = 64;

@@ -28,7 +28,7 @@ import {
   type Directory,
 } from '../identity/index.ts';
 import { createSshUserIssuer, type SshUserIssuer } from '../issuance/index.ts';
-import { pooledRandom, systemClock, systemRandom, type Clock } from '../kernel/index.ts';
+import { pooledRandom, systemClock, systemRandom, systemStopwatch, type Clock } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import { attributesUsed, type Policy } from '../policy/index.ts';
 import { ListWorker } from '../revocation/index.ts';
@@ -99,9 +99,21 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const observe: ObserveDirectory = (...seen) => metrics.observeDirectory(...seen);
     for (const directory of config.directories)
       directories.push(createDirectory(directory, { clock, policyAttributes, observe }));
-    witnesses = createWitnesses(config, verifierKey(origin, logSigner.publicKey), { store, clock, log });
+    witnesses = createWitnesses(config, verifierKey(origin, logSigner.publicKey), {
+      store,
+      clock,
+      stopwatch: systemStopwatch,
+      log,
+    });
     const { cosigning } = witnesses ?? {};
-    const delivery = new LogDelivery({ store, sinks, clock, random: systemRandom, tell: tellOf(log) });
+    const delivery = new LogDelivery({
+      store,
+      sinks,
+      clock,
+      stopwatch: systemStopwatch,
+      random: systemRandom,
+      tell: tellOf(log),
+    });
     const own = { config, keys, store, logSigner, clock };
     followers = followersOf(config, directories);
     const parts = { ...own, directories, delivery, lists, metrics, cosigning, followers };

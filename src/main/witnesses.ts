@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { asksForWitness, meetsQuorum, parseWitnessPolicy, type WitnessPolicy } from '../accounting/index.ts';
 import { Cosigning, type Store } from '../broker/index.ts';
 import { createWitnessClient, type HttpWitness } from '../doors/witness-client/index.ts';
-import { CodedError, type Clock } from '../kernel/index.ts';
+import { CodedError, type Clock, type Stopwatch } from '../kernel/index.ts';
 import type { Policy } from '../policy/index.ts';
 import type { Config } from './config.ts';
 import { readConfigured } from './read-configured.ts';
@@ -76,13 +76,18 @@ export function openWitnesses(config: Config, verifierKey: string): OpenedWitnes
 export function createWitnesses(
   config: Config,
   verifierKey: string,
-  parts: { readonly store: Store; readonly clock: Clock; readonly log: Logger },
+  parts: {
+    readonly store: Store;
+    readonly clock: Clock;
+    readonly stopwatch: Stopwatch;
+    readonly log: Logger;
+  },
 ): Witnesses | undefined {
   const opened = openWitnesses(config, verifierKey);
   if (opened === undefined) return undefined;
-  const { store, clock, log } = parts;
+  const { store, clock, stopwatch, log } = parts;
   const observe = (what: string, error: unknown): void => log.error({ err: error }, what);
-  const cosigning = new Cosigning({ store, clock, ...opened, observe });
+  const cosigning = new Cosigning({ store, clock, stopwatch, ...opened, observe });
   return {
     cosigning,
     async close() {

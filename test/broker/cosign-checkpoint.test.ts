@@ -18,6 +18,11 @@ import { loggedSince } from './fixtures.ts';
 
 const witnesses = ['W1', 'W2', 'W3'].map(makeWitness);
 const clock = { ms: 1_790_000_000_000, nowMs: (): number => clock.ms };
+const stopwatch = { ms: 0, elapsedMs: (): number => stopwatch.ms };
+const pass = (milliseconds: number): void => {
+  clock.ms += milliseconds;
+  stopwatch.ms += milliseconds;
+};
 
 let place: Place;
 let store: Store;
@@ -91,13 +96,20 @@ function start(clients: readonly (WitnessClient | undefined)[], needed = 2): Cos
     client === undefined ? [] : ([[witnesses[nth]?.name ?? '', client]] as const),
   );
   const policy = parseWitnessPolicy(Buffer.from(policyOf(needed, witnesses)), 'policy');
-  cosigning = new Cosigning({ store, clock, policy, clients: new Map(named), observe: () => undefined });
+  cosigning = new Cosigning({
+    store,
+    clock,
+    stopwatch,
+    policy,
+    clients: new Map(named),
+    observe: () => undefined,
+  });
   return cosigning;
 }
 
 /** One second of a broker's life, and everything that follows from it at once. */
 async function second(of: Cosigning): Promise<void> {
-  clock.ms += 1000;
+  pass(1000);
   await of.look();
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -152,7 +164,7 @@ describe('cosigning', () => {
     const running = start([client, undefined, undefined], 1);
     for (let nth = 0; nth < 10; nth += 1) {
       await store.commit({ entries: entries(1) });
-      clock.ms += 100;
+      pass(100);
       await running.look();
       for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -166,6 +178,26 @@ describe('cosigning', () => {
     await second(running);
     expect(await keptSize()).toBe(5n);
     expect(await verdict()).toBe('verified');
+  });
+
+  it.each([-3_600_000, 3_600_000])('goes on while the clock of the machine is put by %d ms', async (byMs) => {
+    const [one] = witnesses.map((witness) => honest(witness));
+    let up = false;
+    const flaky: WitnessClient = {
+      addCheckpoint: (...asked) => (up && one ? one : dead).addCheckpoint(...asked),
+    };
+    const running = start([flaky, undefined, undefined], 1);
+    await store.commit({ entries: entries(3) });
+    await second(running);
+    clock.ms += byMs;
+    await second(running);
+    up = true;
+    for (let nth = 0; nth < 4; nth += 1) await second(running);
+    expect(running.newest?.size).toBe((await store.logHead()).size);
+    await store.commit({ entries: entries(3) });
+    clock.ms += byMs;
+    await second(running);
+    expect(running.newest?.size).toBe((await store.logHead()).size);
   });
 
   it('waits for none that hangs', async () => {
@@ -269,7 +301,7 @@ describe('waiting for a quorum', () => {
   it('ends with a checkpoint that covers the entry', async () => {
     const running = start(witnesses.map((one) => honest(one)));
     const { firstIndex } = await store.commit({ entries: entries(5) });
-    clock.ms += 1000;
+    pass(1000);
     const covering = await running.covering(firstIndex + 4n, 5000);
     expect(covering?.size).toBe(5n);
     expect(await store.cosignedCheckpoint()).toEqual(covering);

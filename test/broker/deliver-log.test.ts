@@ -43,6 +43,7 @@ describe.each(implementations)('delivering the log on $name', ({ newPlace }) => 
       store: time.watch(store),
       sinks: sinks.map((one) => ({ sink: one, from: 'start', ...over })),
       clock: time.clock,
+      stopwatch: time.stopwatch,
       random: seededBytes(7),
       pause: time.pause,
       tell: (what, name) => void told.push(`${name} ${what}`),
@@ -104,6 +105,28 @@ describe.each(implementations)('delivering the log on $name', ({ newPlace }) => 
     deliver([sink], { from: 'now' });
     await time.pass(0);
     expect(sink.taken).toEqual([10n, 11n, 12n, 13n]);
+  });
+
+  it('says that a sink fails after half a minute, whatever is done to the clock', async () => {
+    await append(3);
+    sink.mood = refuses;
+    deliver();
+    await time.pass(5000);
+    time.setClock(-3_600_000);
+    await time.pass(20_000);
+    expect(await sinkEntries()).toEqual([]);
+    await time.pass(60_000);
+    expect(await sinkEntries()).toEqual(['sink.fail sinks.refused']);
+  });
+
+  it('does not say so at once because the clock is put forward', async () => {
+    await append(3);
+    sink.mood = refuses;
+    deliver();
+    await time.pass(5000);
+    time.setClock(3_600_000);
+    await time.pass(10_000);
+    expect(await sinkEntries()).toEqual([]);
   });
 
   it('tries again with back-off to a minute, and says once that it failed and once that it is back', async () => {

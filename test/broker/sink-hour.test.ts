@@ -65,6 +65,7 @@ describe.each(implementations)('an hour of 50 events a second on $name', ({ newP
       store: time.watch(own.store),
       sinks: sinks.map((sink) => ({ sink, from: 'start' })),
       clock: time.clock,
+      stopwatch: time.stopwatch,
       random: seededBytes(7),
       tell: () => undefined,
       pause: time.pause,

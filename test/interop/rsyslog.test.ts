@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { LogDelivery, type Sink, type Store } from '../../src/broker/index.ts';
 import { createSyslogMessage, createSyslogSink, type FormatName } from '../../src/doors/sinks/index.ts';
-import { systemClock, systemRandom } from '../../src/kernel/index.ts';
+import { systemClock, systemRandom, systemStopwatch } from '../../src/kernel/index.ts';
 import { entries, implementations, type Place } from '../contract/store-fixture.ts';
 import { everyType } from '../doors/sinks/every-type.ts';
 import { context } from '../doors/sinks/stored.ts';
@@ -62,6 +62,7 @@ for (const driver of ['ossl', 'gtls'] as const)
           store,
           sinks: [{ sink, from: 'start' }],
           clock: systemClock,
+          stopwatch: systemStopwatch,
           random: systemRandom,
           tell: () => undefined,
         });

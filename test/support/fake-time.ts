@@ -1,9 +1,12 @@
 import type { DeliveryOptions, Pause } from '../../src/broker/index.ts';
-import type { Clock } from '../../src/kernel/index.ts';
+import type { Clock, Stopwatch } from '../../src/kernel/index.ts';
 
 /** A clock that stands still until it is told to go on, and pauses that end when it gets there. */
 export interface FakeTime {
   readonly clock: Clock;
+  readonly stopwatch: Stopwatch;
+  /** Puts the clock forward, or back with a negative number, as somebody who administers the machine can. Nothing else notices. */
+  setClock(byMs: number): void;
   readonly pause: Pause;
   /** The same store, for whose answers time waits, too: a database may be a process of its own. */
   watch(store: DeliveryOptions['store']): DeliveryOptions['store'];
@@ -23,6 +26,7 @@ const idleTurns = 12;
 
 export function fakeTime(startMs: number): FakeTime {
   let nowMs = startMs;
+  let clockIsOffMs = 0;
   let changes = 0;
   let asking = 0;
   const waiting = new Set<Waiting>();
@@ -43,7 +47,9 @@ export function fakeTime(startMs: number): FakeTime {
     }
   };
   return {
-    clock: { nowMs: () => nowMs },
+    clock: { nowMs: () => nowMs + clockIsOffMs },
+    stopwatch: { elapsedMs: () => nowMs - startMs },
+    setClock: (byMs) => (clockIsOffMs += byMs),
     pause: (milliseconds, signal) =>
       new Promise((resolve) => {
         const one: Waiting = {

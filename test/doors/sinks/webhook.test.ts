@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { LogDelivery, type Sink, type StoredEntry } from '../../../src/broker/index.ts';
 import { createWebhookSink, type WebhookSinkOptions } from '../../../src/doors/sinks/index.ts';
-import { isCodedError, systemClock, systemRandom } from '../../../src/kernel/index.ts';
+import { isCodedError, systemClock, systemRandom, systemStopwatch } from '../../../src/kernel/index.ts';
 import { codeOf } from '../../support/code-of.ts';
 import { freePort } from '../../support/free-port.ts';
 import { describeWithPeers } from '../../support/peers.ts';
@@ -281,6 +281,7 @@ describeWithPeers(['openssl'], 'a webhook', () => {
       store,
       sinks: [{ sink: sinkFor(port), from: 'start' }],
       clock: systemClock,
+      stopwatch: systemStopwatch,
       random: systemRandom,
       tell: () => undefined,
       // As fast as it goes: how long it waits is tested with a clock of its own.
