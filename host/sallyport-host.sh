@@ -54,7 +54,8 @@ settings() {
   program=$home/sallyport-host
   sshd_program=${SALLYPORT_SSHD:-$(first_program /usr/sbin/sshd /QOpenSys/QIBM/ProdData/SC1/OpenSSH/sbin/sshd /opt/freeware/sbin/sshd)}
   tmp=$state/tmp.$$
-  held=''
+  held='' own_machine='' waiting_for=''
+  forget
 }
 
 first_program() {
@@ -157,10 +158,15 @@ take_lock() {
 
 drop_lock() {
   rm -f "$state/$1.lock"
-  held=$(printf '%s' "$held" | sed "s| $state/$1.lock||")
+  drop_kept=''
+  for drop_file in $held; do
+    [ "$drop_file" = "$state/$1.lock" ] || drop_kept="$drop_kept $drop_file"
+  done
+  held=$drop_kept
 }
 
 clean_up() {
+  [ -z "$waiting_for" ] || kill "$waiting_for" 2>/dev/null
   # shellcheck disable=SC2086 # a list of paths that we made
   [ -z "$held" ] || rm -f $held
   rm -rf "$tmp"
@@ -187,11 +193,19 @@ begin() {
 # ---- who this machine is ----
 
 # What tells this machine from a copy of its disk, hashed: it says nothing about the machine to whoever reads it.
-machine_hash() (
+# Sets own_machine.
+know_machine() {
+  [ -z "$own_machine" ] || return 0
   {
     case $platform in
-      aix) uname -m; lsattr -El sys0 -a os_uuid 2>/dev/null ;;
-      ibmi) uname -m; uname -n ;;
+      aix)
+        uname -m
+        lsattr -El sys0 -a os_uuid 2>/dev/null
+        ;;
+      ibmi)
+        uname -m
+        uname -n
+        ;;
       *)
         cat "$root/sys/class/dmi/id/product_uuid" "$root/etc/machine-id" 2>/dev/null
         # Containers and some virtual machines have no hardware id of their own.
@@ -199,12 +213,14 @@ machine_hash() (
         ;;
     esac
   } >"$tmp/machine"
-  hash_of "$tmp/machine"
-)
+  own_machine=$(hash_of "$tmp/machine")
+}
 
 # @returns 0 when there is an identity and it was made on this machine
 is_own_identity() {
-  [ -s "$home/identity" ] && [ -s "$state/machine" ] && [ "$(cat "$state/machine")" = "$(machine_hash)" ]
+  [ -s "$home/identity" ] && [ -s "$state/machine" ] || return 1
+  know_machine
+  read -r identity_machine <"$state/machine" && [ "$identity_machine" = "$own_machine" ]
 }
 
 host_id() { field host "$home/config"; }
@@ -213,7 +229,8 @@ openssh_version() { "$sshd_program" -V 2>&1 | sed -n 's/.*\(OpenSSH_[A-Za-z0-9._
 
 # Private keys of sshd that can be signed with, one path a line.
 host_keys() {
-  effective | awk '$1 == "hostkey" { print $2 }' | while IFS= read -r key_path; do
+  know_effective
+  awk '$1 == "hostkey" { print $2 }' "$tmp/effective" | while IFS= read -r key_path; do
     [ -r "$key_path" ] && [ -r "$key_path.pub" ] && echo "$key_path"
   done
 }
@@ -248,9 +265,14 @@ send() {
   [ ! -s "$home/broker-ca.pem" ] || set -- --cacert "$home/broker-ca.pem" "$@"
   rm -f "$tmp/answer"
   # -q: no .curlrc of anybody. No redirect is followed.
-  status=$(curl -q -sS --proto '=https' --connect-timeout 10 --max-time "$send_timeout" --max-filesize 33554432 \
-    -H 'Accept: text/plain' -o "$tmp/answer" -w '%{http_code}' "$@" "$(field broker "$home/config")$send_route" 2>"$tmp/error")
+  # In the background, so that a signal ends a long wait at once.
+  curl -q -sS --proto '=https' --connect-timeout 10 --max-time "$send_timeout" --max-filesize 33554432 \
+    -H 'Accept: text/plain' -o "$tmp/answer" -w '%{http_code}' "$@" "$(field broker "$home/config")$send_route" >"$tmp/status" 2>"$tmp/error" &
+  waiting_for=$!
+  wait "$waiting_for"
   send_curl=$?
+  waiting_for=''
+  status=$(cat "$tmp/status")
   refusal=''
   if [ "$send_curl" -ne 0 ]; then
     status=000
@@ -263,7 +285,8 @@ send() {
     429 | 5??) send_exit=3 ;;
     *) send_exit=1 ;;
   esac
-  printable "$tmp/answer" || : >"$tmp/answer"
+  [ ! -f "$tmp/answer" ] || tr -cd '\n\040-\176' <"$tmp/answer" | cut -c 1-400 >"$tmp/refused"
+  mv -f "$tmp/refused" "$tmp/answer" 2>/dev/null || : >"$tmp/answer"
   refusal=$(field error "$tmp/answer" | head -n 1)
   complain "the broker refused (${refusal:-status $status}): $(field detail "$tmp/answer" | head -n 1)" "$(field next "$tmp/answer" | head -n 1)"
   return "$send_exit"
@@ -283,13 +306,15 @@ is_answer() {
 make_identity() {
   rm -f "$tmp/identity" "$tmp/identity.pub"
   ssh-keygen -q -t ed25519 -N '' -C sallyport-host -f "$tmp/identity" || return 1
-  machine_hash >"$tmp/mark"
+  know_machine
+  echo "$own_machine" >"$tmp/mark"
   # The mark first: an identity without one is nobody's.
   put "$tmp/mark" "$state/machine" 600 && put "$tmp/identity.pub" "$home/identity.pub" 644 && put "$tmp/identity" "$home/identity" 600
 }
 
 # enrol TOKEN NAMES ADDRESSES: asks the broker to take this host in. @returns 0 enrolled, 3 pending or unreachable, 1 refused
 enrol() {
+  know_machine
   host_keys >"$tmp/host-keys"
   [ -s "$tmp/host-keys" ] || { complain 'sshd has no host key that can be read.' 'Run ssh-keygen -A.'; return 1; }
   {
@@ -301,7 +326,7 @@ enrol() {
     while IFS= read -r enrol_key; do echo "hostkey $(key_line "$enrol_key.pub")"; done <"$tmp/host-keys"
     echo "platform $platform"
     echo "sshd $(openssh_version)"
-    echo "machine $(machine_hash)"
+    echo "machine $own_machine"
   } >"$tmp/request"
   ask_with_host_keys /v1/hosts/enrol || return
   is_answer || return 1
@@ -461,7 +486,7 @@ take_apart() {
     $1 == "userca" || $1 == "hostca" { key($1); next }
     $1 == "principal" {
       # The account becomes the name of a file.
-      if (NF != 3 || $2 !~ /^[A-Za-z0-9_][A-Za-z0-9_.$-]*$/ || length($2) > 64 || $3 ~ /[#,]/) refuse("has a principal that is none")
+      if (NF != 3 || $2 !~ /^[A-Za-z0-9_$@+\\][A-Za-z0-9_$@.+\\-]*$/ || length($2) > 128 || $3 !~ /^[A-Za-z0-9_$@.+\\-]+$/) refuse("has a principal that is none")
       file = parts "/principals/" $2
       print $3 >> file; close(file)
       next
@@ -490,50 +515,92 @@ load_list() {
   return 1
 }
 
-accepted_version() { field version "$state/bundle" | head -n 1 | grep . || echo 0; }
+# load_bundle: the accepted bundle, verified anew (its file may be damaged) once for a round: parts in $tmp/parts, and bundle_….
+load_bundle() {
+  [ -z "$bundle_version" ] || return 0
+  [ -s "$state/bundle" ] && cp "$state/bundle" "$tmp/accepted" && verify_bundle "$tmp/accepted" && read_facts
+}
+
+read_facts() {
+  read -r bundle_version <"$tmp/parts/version" &&
+    read -r bundle_until <"$tmp/parts/fresh-until" &&
+    read -r bundle_when_stale <"$tmp/parts/when-stale" &&
+    read -r bundle_end_sessions <"$tmp/parts/end-sessions"
+}
+
+# Each round looks anew: another run may have changed things meanwhile.
+forget() {
+  bundle_version='' bundle_until='' effective_known=no
+}
+
+# greater A B, beyond what the arithmetic of every shell holds.
+greater() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a + 0 > b + 0) }'; }
 
 # accept_bundle FILE: the one place that lets a new bundle in. What is in force is derived from $state/bundle ever after, so
 # a run that is killed from here on is finished by the next one.
 accept_bundle() {
-  verify_bundle "$1" || return 1
-  [ "$(cat "$tmp/parts/version")" -gt "$(accepted_version)" ] || {
-    complain "The bundle has version $(cat "$tmp/parts/version"); $(accepted_version) is already here." 'An old bundle was sent again. Nothing has been changed. Tell whoever runs the broker.'
+  accept_old=${bundle_version:-0}
+  bundle_version=''
+  verify_bundle "$1" && read_facts || {
+    bundle_version=''
     return 1
   }
-  put "$1" "$state/bundle" 600
+  greater "$bundle_version" "$accept_old" || {
+    complain "The bundle has version $bundle_version; $accept_old is already here." 'An old bundle was sent again. Nothing has been changed. Tell whoever runs the broker.'
+    bundle_version=''
+    return 1
+  }
+  put "$1" "$state/bundle" 600 && return 0
+  bundle_version=''
+  return 1
 }
 
-# settle: puts in force what the accepted bundle says, where it is not in force already.
-settle() {
-  [ -s "$state/bundle" ] || return 0
-  cp "$state/bundle" "$tmp/accepted" && verify_bundle "$tmp/accepted" || return 1
-  mkdir -p "$trust/principals" && chmod 755 "$trust" "$trust/principals" || return 1
-  for settle_left in "$trust"/*.new.* "$trust"/principals/*.new.* "$home"/*.new.* "$state"/*.new.*; do
-    [ -f "$settle_left" ] && ! kill -0 "${settle_left##*.}" 2>/dev/null && rm -f "$settle_left"
-  done
+# enforce: puts in place what the loaded bundle says, where it is not in place already.
+enforce() {
+  [ -d "$trust/principals" ] || { mkdir -p "$trust/principals" && chmod 755 "$trust" "$trust/principals"; } || return 1
+  sweep "$trust"/*.new.* "$trust"/principals/*.new.* "$home"/*.new.* "$state"/*.new.*
   # The list first: no moment with new trust and old revocations.
   put "$tmp/parts/revoked.krl" "$trust/revoked.krl" 644 || return 1
-  for settle_file in "$trust"/principals/*; do
-    [ ! -f "$settle_file" ] || [ -f "$tmp/parts/principals/${settle_file##*/}" ] || rm -f "$settle_file"
+  for enforce_file in "$trust"/principals/*; do
+    [ ! -f "$enforce_file" ] || [ -f "$tmp/parts/principals/${enforce_file##*/}" ] || rm -f "$enforce_file"
   done
-  for settle_file in "$tmp"/parts/principals/*; do
-    [ ! -f "$settle_file" ] || put "$settle_file" "$trust/principals/${settle_file##*/}" 644 || return 1
+  for enforce_file in "$tmp"/parts/principals/*; do
+    [ ! -f "$enforce_file" ] || put "$enforce_file" "$trust/principals/${enforce_file##*/}" 644 || return 1
   done
-  if is_stale && [ "$(cat "$tmp/parts/when-stale")" = close ]; then
-    echo '# Closed by sallyport-host: the trust bundle is older than it may be. The next good one opens it again.' >"$tmp/parts/userca"
+  enforce_trust=$tmp/parts/userca
+  if [ "$bundle_when_stale" = close ] && is_stale; then
+    enforce_trust=$tmp/closed
+    echo '# Closed by sallyport-host: the trust bundle is older than it may be. The next good one opens it again.' >"$enforce_trust"
   fi
-  put "$tmp/parts/userca" "$trust/user_ca.pub" 644
+  put "$enforce_trust" "$trust/user_ca.pub" 644
 }
 
-# @returns 0 when the accepted bundle is older than it may be
+# What killed runs left behind: files that end in the number of a process that is no more.
+sweep() {
+  for sweep_file; do
+    [ ! -f "$sweep_file" ] || kill -0 "${sweep_file##*.}" 2>/dev/null || rm -f "$sweep_file"
+  done
+}
+
+# settle: what the accepted bundle says is in force again, whatever happened to the files or to the last run.
+settle() {
+  forget
+  [ -s "$state/bundle" ] || return 0
+  load_bundle && enforce
+}
+
+# @returns 0 when the loaded bundle is older than it may be
 is_stale() {
-  [ -s "$state/bundle" ] || return 1
-  stale_until=$(field fresh-until "$state/bundle" | head -n 1)
   # Both are UTC and of one shape up to the seconds: they compare as text.
-  [ "$(printf '%.19s\n%.19s\n' "$stale_until" "$(now)" | sort | head -n 1)" = "$(printf '%.19s' "$stale_until")" ]
+  awk -v until="$bundle_until" -v now="$(now)" 'BEGIN { exit !(substr(until, 1, 19) "" <= substr(now, 1, 19) "") }'
 }
 
 # ---- sshd's configuration ----
+
+# know_effective: what sshd makes of its configuration, in $tmp/effective. @returns 1 when it makes nothing of it
+know_effective() {
+  [ "$effective_known" = yes ] || { effective >"$tmp/effective" && effective_known=yes; }
+}
 
 effective() {
   # Before OpenSSH 7.x -T wanted a connection where the file has Match blocks: this one matches none.
@@ -544,7 +611,8 @@ effective() {
 wanted_lines() {
   echo "TrustedUserCAKeys $trust/user_ca.pub"
   echo "RevokedKeys $trust/revoked.krl"
-  if [ -n "$(field principal "$state/bundle" | head -n 1)" ]; then
+  set -- "$tmp"/parts/principals/*
+  if [ -f "$1" ]; then
     echo "AuthorizedPrincipalsFile $trust/principals/%u"
   elif [ "${take_over:-no}" = yes ] || [ "$(field principals-file "$home/config")" = none ]; then
     echo 'AuthorizedPrincipalsFile none'
@@ -556,17 +624,16 @@ wanted_lines() {
 
 # @returns 0 when sshd accepts its configuration, and what is wanted is what it would do
 is_in_force() {
-  "$sshd_program" -t -f "$sshd_config" 2>"$tmp/error" || return 1
-  effective >"$tmp/effective" || return 1
-  wanted_lines | while IFS= read -r force_line; do
-    force_word=$(printf '%s' "${force_line%% *}" | tr '[:upper:]' '[:lower:]')
-    grep -qxF "$force_word ${force_line#* }" "$tmp/effective" || { echo "sshd does not follow the line: $force_line" >"$tmp/error"; exit 1; }
-  done
+  know_effective || return 1 # -T checks all that -t does
+  wanted_lines >"$tmp/wanted"
+  awk '
+    FILENAME == ARGV[1] { followed[$0] = 1; next }
+    { word = $1; if (!((tolower(word) substr($0, length(word) + 1)) in followed)) { print "sshd does not follow the line: " $0; exit 1 } }' "$tmp/effective" "$tmp/wanted" >"$tmp/error"
 }
 
 # Someone else's trust stays as it is, unless we are told to take over.
 refuse_foreign() {
-  effective >"$tmp/effective" || { complain "sshd does not accept its configuration: $(tail -n 1 "$tmp/error")" 'Mend it first (sshd -t); nothing has been changed.'; return 1; }
+  know_effective || { complain "sshd does not accept its configuration: $(tail -n 1 "$tmp/error")" 'Mend it first (sshd -t); nothing has been changed.'; return 1; }
   [ "${take_over:-no}" = no ] || return 0
   foreign=$(awk -v ours="$trust/" '($1 == "trustedusercakeys" || $1 == "revokedkeys" || $1 == "authorizedprincipalsfile") && $2 != "none" && index($2, ours) != 1' "$tmp/effective" | head -n 1)
   [ -z "$foreign" ] && return 0
@@ -576,7 +643,7 @@ refuse_foreign() {
 
 # @returns 0 when sshd_config includes our drop-in before its first Match line
 includes_dropin() {
-  sed -n -e 's/^[ 	]*//' -e '/^[Mm][Aa][Tt][Cc][Hh][ 	=]/q' -e 's/^[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ 	=][ 	=]*//p' "$sshd_config" | tr -d '"' | tr '\t' ' ' | tr ' ' '\n' | {
+  sed -n -e 's/^[ 	]*//' -e '/^[Mm][Aa][Tt][Cc][Hh][ 	=]/q' -e 's/^[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ 	=][ 	=]*//p' "$sshd_config" | tr -d '"' | tr '\t' ' ' | tr ' ' '\n' | (
     includes_found=1
     while IFS= read -r includes_pattern; do
       case $includes_pattern in
@@ -588,7 +655,7 @@ includes_dropin() {
       case $dropin in $includes_pattern) includes_found=0 ;; esac
     done
     exit $includes_found
-  }
+  )
 }
 
 # The bytes of sshd_config without our lines, which are its first ones.
@@ -683,11 +750,13 @@ try_way() {
   if [ "$1" != dropin ] && [ ! -f "$state/sshd_config.orig" ]; then
     others_part >"$tmp/original" && cp -p "$sshd_config" "$state/orig.new" && cat "$tmp/original" >"$state/orig.new" && touch -r "$sshd_config" "$state/orig.new" && mv "$state/orig.new" "$state/sshd_config.orig"
   fi
+  effective_known=no
   if place_way "$1" && is_in_force && set_config way "$1"; then
     : >"$state/reload" && end_change
     return
   fi
   take_back
+  effective_known=no
   return 1
 }
 
@@ -709,13 +778,18 @@ reload_sshd() {
     complain "sshd was not reloaded, because it would not start with its configuration: $(tail -n 1 "$tmp/error")" 'Mend it (sshd -t); the next run reloads.'
     return 1
   }
-  reload_pid=$(effective | awk '$1 == "pidfile" { print $2 }')
-  reload_pid=$(cat "$reload_pid" 2>/dev/null)
+  reload_pid=$(listener_pid)
   if [ -n "$root" ] || ! reload_service; then
     # No number: no sshd runs, and the next one reads it all.
-    [ -z "$reload_pid" ] || kill -HUP "$reload_pid" 2>/dev/null || warn 'sshd could not be reloaded; restart it to use the new host certificates.'
+    [ -z "$reload_pid" ] || ! kill -0 "$reload_pid" 2>/dev/null || kill -HUP "$reload_pid" 2>/dev/null || warn 'sshd could not be reloaded; restart it to use the new host certificates.'
   fi
   rm -f "$state/reload"
+}
+
+# The process of sshd that waits for connections; nothing when none runs.
+listener_pid() {
+  know_effective
+  cat "$(awk '$1 == "pidfile" { print $2 }' "$tmp/effective")" 2>/dev/null
 }
 
 reload_service() {
@@ -795,7 +869,7 @@ read_file() {
         done
         [ "$file_found" = yes ] || echo log-rotated-away >"$tmp/missed"
         file_offset=0
-      elif [ "$(size_of "$1")" -lt "$file_offset" ]; then
+      elif greater "$file_offset" "$(size_of "$1")"; then
         echo log-truncated >"$tmp/missed"
         file_offset=0
       fi
@@ -803,12 +877,14 @@ read_file() {
     *) file_offset=$(size_of "$1") ;; # what was before this host was enrolled is not ours to tell
   esac
   read_rest "$1" "$file_offset"
-  echo "file $file_inode $((file_offset + read_bytes))" >"$tmp/cursor"
+  echo "file $file_inode $(sum "$file_offset" "$read_bytes")" >"$tmp/cursor"
 }
+
+sum() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.0f", a + b }'; }
 
 # read_rest FILE OFFSET: whole lines only, and at most some megabytes at once.
 read_rest() {
-  tail -c "+$(($2 + 1))" "$1" | dd bs=65536 count=64 2>/dev/null >"$tmp/rest"
+  tail -c "+$(sum "$2" 1)" "$1" | dd bs=65536 count=64 2>/dev/null >"$tmp/rest"
   if [ -s "$tmp/rest" ] && [ "$(tail -c 1 "$tmp/rest" | od -An -tx1 | tr -d ' \n')" != 0a ]; then
     sed '$d' "$tmp/rest" >"$tmp/whole" && mv "$tmp/whole" "$tmp/rest"
   fi
@@ -816,7 +892,7 @@ read_rest() {
   cat "$tmp/rest" >>"$tmp/raw"
 }
 
-# Common to the programs below: times as seconds, and back.
+# Common to the programs below: times as seconds, and back. (Some awks print a number of that size with an exponent: "%.0f".)
 time_functions='
 function seconds(t,   y, m, d) {
   y = substr(t, 1, 4) + 0; m = substr(t, 6, 2) + 0; d = substr(t, 9, 2) + 0
@@ -863,7 +939,7 @@ parse_log() {
       end = NF; if ($(NF - 1) == "=" && $(NF - 3) == "signature") end = NF - 4
       sub(/,$/, "", $end)
       if ($(end - 2) == "CA" && $(end - 4) == "(serial" && $(end - 3) ~ /^[0-9]+\)$/ && $(tag + 5) == "from" && $(tag + 9) == "ssh2:" && end == tag + 18)
-        print pid, time, $(tag + 4), substr($(end - 3), 1, length($(end - 3)) - 1), $end, $(tag + 11), $(tag + 13) > opened
+        print pid, sprintf("%.0f", time), $(tag + 4), substr($(end - 3), 1, length($(end - 3)) - 1), $end, $(tag + 11), $(tag + 13) > opened
     }' "$tmp/raw"
 }
 
@@ -881,10 +957,10 @@ add_items() {
       {
         kind = $1; time = $2; rest = substr($0, length(kind) + length(time) + 3)
         if (kind == "login") last = time
-        kept[++count] = kind " " number++ " " time " " rest
+        kept[++count] = kind " " sprintf("%.0f", number++) " " time " " rest
       }
       END {
-        printf "%snext %s\n", top, number
+        printf "%snext %.0f\n", top, number
         if (last != "") print "last " last
         if (cursor != "") print "cursor " cursor
         start = 1
@@ -927,7 +1003,7 @@ note_sessions() {
     # The same process still, give or take the second in which ps looked.
     FILENAME == known { if ($2 - start[$1] <= 3 && start[$1] - $2 <= 3) { held[$1] = 1; print } next }
     # sshd logs before the user can do anything: the first line of a process is the true one, later ones may be forged.
-    $2 >= start[$1] - 3 { held[$1] = 1; $2 = start[$1]; print }' "$tmp/processes" "$state/sessions" "$tmp/opened" | keep "$state/sessions" 600
+    $2 >= start[$1] - 3 { held[$1] = 1; $2 = sprintf("%.0f", start[$1]); print }' "$tmp/processes" "$state/sessions" "$tmp/opened" | keep "$state/sessions" 600
 }
 
 # Revoked ones among the living: `pid start serial ca user`.
@@ -944,7 +1020,7 @@ revoked_sessions() {
       next
     }
     {
-      bad = ($5 in hash) || ($6 in hash) || ((($5, $7)) in id) || ((("*", $7)) in id)
+      bad = ($5 in hash) || ($6 in hash) || (($5, $7) in id) || (("*", $7) in id)
       for (i = 1; i <= n && !bad; i++) if ((of[i] == $5 || of[i] == "*") && le(low[i], $4) && le($4, high[i])) bad = 1
       if (bad) print $1, $2, $4, $5, $3
     }' "$tmp/listing" "$state/sessions" | while read -r revoked_pid revoked_rest; do
@@ -962,8 +1038,8 @@ revoked_sessions() {
 
 # end_sessions: of those that were opened with a revoked credential and of no others.
 end_sessions() {
-  end_mode=$(field end-sessions "$state/bundle" | head -n 1)
-  [ "$end_mode" != off ] && [ -s "$trust/revoked.krl" ] || return 0
+  end_mode=$bundle_end_sessions
+  [ -n "$bundle_version" ] && [ "$end_mode" != off ] && [ -s "$trust/revoked.krl" ] || return 0
   take_lock log 10 || return 1
   read_logins
   processes >"$tmp/processes"
@@ -993,10 +1069,38 @@ judge_sessions() {
   put "$tmp/judged" "$state/judged" 600
 }
 
-# The process of sshd that logged each login, and everything below it: asked to end, then made to.
+# The process of sshd that logged each login, and everything below it. They are stopped until a look finds no new one, so that
+# nothing is missed that starts meanwhile; then asked to end, then made to.
 end_trees() {
-  end_listener=$(cat "$(effective | awk '$1 == "pidfile" { print $2 }')" 2>/dev/null)
-  awk -v listener="$end_listener" '
+  : >"$tmp/trees"
+  # shellcheck disable=SC2034 # it only counts
+  for end_try in 1 2 3 4 5; do
+    processes >"$tmp/processes"
+    below_revoked | sort >"$tmp/found"
+    cmp -s "$tmp/found" "$tmp/trees" && break
+    mv "$tmp/found" "$tmp/trees"
+    signal STOP
+  done
+  signal TERM
+  signal CONT
+  [ ! -s "$tmp/trees" ] || sleep 1
+  signal KILL # a shell may ignore the polite one
+  # shellcheck disable=SC2034 # it only counts
+  for end_try in 1 2 3 4 5; do
+    signal 0 || return 0
+    sleep 1
+  done
+}
+
+# @returns 1 when none of the processes was there
+signal() {
+  signal_found=1
+  while read -r signal_pid; do kill -"$1" "$signal_pid" 2>/dev/null && signal_found=0; done <"$tmp/trees"
+  return "$signal_found"
+}
+
+below_revoked() {
+  awk -v listener="$(listener_pid)" '
     FILENAME == ARGV[1] { if ($1 != listener) top[$1] = 1; next }
     { parent[$1] = $2; if ($4 ~ /sshd/) sshd[$1] = 1 }
     END {
@@ -1004,15 +1108,7 @@ end_trees() {
         q = p
         for (i = 0; i < 64 && (q in parent); i++) { if ((q in top) && (q in sshd)) { print p; break } q = parent[q] }
       }
-    }' "$tmp/revoked" "$tmp/processes" >"$tmp/trees"
-  end_signal=TERM
-  for end_try in 1 2 3; do
-    end_alive=no
-    while read -r end_pid; do kill -"$end_signal" "$end_pid" 2>/dev/null && end_alive=yes; done <"$tmp/trees"
-    [ "$end_alive" = yes ] && [ "$end_try" -lt 3 ] || return 0
-    sleep 1
-    end_signal=KILL # a shell may ignore the polite one
-  done
+    }' "$tmp/revoked" "$tmp/processes"
 }
 
 # ---- the report of logins ----
@@ -1043,7 +1139,7 @@ report_some() {
   is_answer || return 1
   report_next=$(field next "$tmp/answer" | head -n 1)
   case $report_next in '' | *[!0-9]* | ????????????????*) report_next=0 ;; esac
-  [ "$report_next" -gt "$report_first" ] || { complain 'The broker confirmed nothing of the report.' 'It stays in the queue.'; return 1; }
+  greater "$report_next" "$report_first" || { complain 'The broker confirmed nothing of the report.' 'It stays in the queue.'; return 1; }
   take_lock log 30 || return 1
   awk -v next_one="$report_next" '$1 ~ /^(login|session|gap)$/ && $2 + 0 < next_one + 0 { next } { print }' "$state/queue" | keep "$state/queue" 600
   report_kept=$?
@@ -1058,17 +1154,16 @@ findings() {
   is_own_identity || echo 'copied-machine the identity was made on another machine'
   [ -s "$state/bundle" ] || { echo 'no-bundle there is no trust bundle yet'; return; }
   [ ! -d "$state/change" ] || echo 'halfway a change of the configuration was interrupted'
-  ! is_stale || echo "stale the trust bundle was good until $(field fresh-until "$state/bundle" | head -n 1)"
-  is_in_force || echo "not-in-force $(tail -n 1 "$tmp/error")"
-  load_list "$trust/revoked.krl" 2>/dev/null || echo 'bad-list the revocation list does not load: sshd refuses every key'
-  cp "$state/bundle" "$tmp/accepted"
-  if verify_bundle "$tmp/accepted" 2>/dev/null; then
-    cmp -s "$tmp/parts/revoked.krl" "$trust/revoked.krl" || echo 'other-list the revocation list is not the one of the bundle'
+  if load_bundle 2>/dev/null; then
+    ! is_stale || echo "stale the trust bundle was good until $bundle_until"
+    cmp -s "$tmp/parts/revoked.krl" "$trust/revoked.krl" || { load_list "$trust/revoked.krl" 2>/dev/null && echo 'other-list the revocation list is not the one of the bundle'; } || echo 'bad-list the revocation list does not load: sshd refuses every key'
     cmp -s "$tmp/parts/userca" "$trust/user_ca.pub" || is_stale || echo 'other-trust the trusted keys are not those of the bundle'
   else
     echo 'bad-bundle the accepted bundle is damaged'
   fi
-  [ -z "$(overriding)" ] || echo "overridden a Match block sets $(overriding) itself"
+  is_in_force || echo "not-in-force $(tail -n 1 "$tmp/error")"
+  overriding >"$tmp/overriding"
+  [ ! -s "$tmp/overriding" ] || echo "overridden a Match block sets $(tr '\n' ' ' <"$tmp/overriding")itself"
   host_keys >"$tmp/host-keys"
   while IFS= read -r findings_key; do
     [ -s "$trust/${findings_key##*/}-cert.pub" ] || { echo "no-certificate $findings_key has no host certificate"; break; }
@@ -1081,41 +1176,62 @@ overriding() {
     [ -f "$over_file" ] && [ "$over_file" != "$dropin" ] && awk '
       { word = tolower($1) } word ~ /^match/ { inside = 1 }
       inside && word ~ /^(trustedusercakeys|revokedkeys|authorizedprincipalsfile|authorizedprincipalscommand)$/ { print $1 }' "$over_file"
-  done | sort -u | tr '\n' ' ' | sed 's/ $//'
+  done | sort -u
 }
 
 # sync_once WAIT: one question to the broker, and what follows from its answer.
 sync_once() {
   take_lock work 30 || { warn 'another run is changing things.'; return 3; }
-  recover && settle
+  recover
+  settle
   sync_settled=$?
-  is_stale && alarm "the trust bundle is out of date since $(field fresh-until "$state/bundle" | head -n 1); logins go on with what is known$([ "$(field when-stale "$state/bundle" | head -n 1)" != close ] || echo ': no, this group closes the door')"
-  [ "$sync_settled" = 0 ] && renew
-  sync_checks=$(findings)
+  warn_of_age
+  [ "$sync_settled" != 0 ] || renew
+  findings >"$tmp/findings"
   sync_step=$(($(cat "$state/step" 2>/dev/null || echo 0) + 1))
   echo "$sync_step" | keep "$state/step" 600
-  sync_step_kept=$?
+  sync_kept=$?
   drop_lock work
-  [ "$sync_step_kept" = 0 ] || return 1
-  sync_have=$(accepted_version)
-  {
-    begin_request sync
-    printf 'host %s\nmachine %s\nhave %s\nstep %s\nwait %s\n' "$(host_id)" "$(machine_hash)" "$sync_have" "$sync_step" "$1"
-    if [ -z "$sync_checks" ]; then echo 'check ok'; else printf '%s\n' "$sync_checks" | awk '{ print "check " $1 }'; fi
-    echo "installed $([ "$sync_settled" = 0 ] && echo "$sync_have" || echo 0)"
-    echo "sshd $(openssh_version)"
-    [ ! -s "$state/queue" ] || field last "$state/queue" | sed 's/^/last-login /'
-  } >"$tmp/request"
+  [ "$sync_kept" = 0 ] || return 1
+  sync_request "$1" >"$tmp/request"
   ask /v1/hosts/sync "$tmp/request" $(($1 + 60)) || return
   if [ "$status" = 200 ] && [ -s "$tmp/answer" ]; then
     take_lock work 30 || return 3
-    accept_bundle "$tmp/answer" && settle && { [ -z "$(field way "$home/config")" ] || configure; } && reload_sshd
-    sync_done=$?
+    take_news
+    sync_taken=$?
     drop_lock work
-    [ "$sync_done" = 0 ] || return 1
-    say "trust bundle $(accepted_version) is in force"
+    [ "$sync_taken" = 0 ] || return 1
+    say "trust bundle $bundle_version is in force"
   fi
   end_sessions
+}
+
+sync_request() {
+  begin_request sync
+  printf 'host %s\nmachine %s\nhave %s\nstep %s\nwait %s\n' "$(host_id)" "$own_machine" "${bundle_version:-0}" "$sync_step" "$1"
+  if [ -s "$tmp/findings" ]; then awk '{ print "check " $1 }' "$tmp/findings"; else echo 'check ok'; fi
+  if [ "$sync_settled" = 0 ]; then echo "installed ${bundle_version:-0}"; else echo 'installed 0'; fi
+  echo "sshd $(openssh_version)"
+  [ ! -s "$state/queue" ] || field last "$state/queue" | sed 's/^/last-login /'
+}
+
+# Under the lock; another run may have taken the same news already.
+take_news() {
+  forget
+  load_bundle 2>/dev/null || bundle_version=''
+  accept_bundle "$tmp/answer" && enforce || return 1
+  # Before the first install is through, sshd is not told yet.
+  [ -z "$(field way "$home/config")" ] || configure || return 1
+  reload_sshd
+}
+
+warn_of_age() {
+  [ -n "$bundle_version" ] && is_stale || return 0
+  if [ "$bundle_when_stale" = close ]; then
+    alarm "the trust bundle is out of date since $bundle_until; as this group wants it, nobody logs in by certificate until the broker is heard again."
+  else
+    alarm "the trust bundle is out of date since $bundle_until; logins go on with what was known then."
+  fi
 }
 
 # Without an identity of its own a machine asks to be taken in: a new one, an image's copy, one that waits for an admin.
@@ -1167,11 +1283,18 @@ sync_command() {
     if [ "$sync_exit" = 0 ]; then
       pause=5
     else
-      sleep $((pause + $$ % 5)) & # a sleep of its own, so that a signal ends us at once
-      wait $!
+      rest $((pause + $$ % 5))
       pause=$((pause < 150 ? pause * 2 : 300))
     fi
   done
+}
+
+# A sleep that a signal ends at once.
+rest() {
+  sleep "$1" &
+  waiting_for=$!
+  wait "$waiting_for"
+  waiting_for=''
 }
 
 sync_round() {
@@ -1190,7 +1313,7 @@ check_command() {
   [ -f "$home/config" ] || die 1 'This machine is not installed.' 'Run install first.'
   findings >"$tmp/findings" 2>/dev/null
   say "host $(host_id) of group $(field group "$home/config"), broker $(field broker "$home/config")"
-  say "trust bundle $(accepted_version), good until $(field fresh-until "$state/bundle" | head -n 1)"
+  load_bundle 2>/dev/null && say "trust bundle $bundle_version, good until $bundle_until"
   [ -s "$tmp/findings" ] || { say 'everything is in force.'; exit 0; }
   while read -r check_word check_text; do warn "WRONG $check_word: $check_text"; done <"$tmp/findings"
   ! grep -q '^stale ' "$tmp/findings" || alarm 'the trust bundle is out of date.'
@@ -1206,8 +1329,7 @@ report_command() {
   take_lock reporter 0 || { say 'another run reports already.'; exit 0; }
   while :; do
     ! is_own_identity || report
-    sleep 15 &
-    wait $!
+    rest 15
   done
 }
 

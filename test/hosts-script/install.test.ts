@@ -92,7 +92,7 @@ describeWithPeers(['sshd', 'ssh-keygen', 'root'], 'sallyport-host install', () =
       const real = findPeer('sshd') ?? '';
       writeFileSync(
         picky,
-        `#!/bin/sh\n[ "$1" != -t ] || ! ${real} -T -f "$3" 2>/dev/null | grep -q '^revokedkeys .*sallyport' || { echo 'no, thank you' >&2; exit 255; }\nexec ${real} "$@"\n`,
+        `#!/bin/sh\n${real} -T -f "$3" 2>/dev/null | grep -q '^revokedkeys .*sallyport' && { echo 'no, thank you' >&2; exit 255; }\nexec ${real} "$@"\n`,
       );
       chmodSync(picky, 0o755);
       const result = await machine.runFile(machine.path('served.sh'), 'install', '--token', broker.token, {

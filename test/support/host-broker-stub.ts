@@ -65,6 +65,8 @@ export interface HostBrokerStub {
   readonly token: string;
   /** Changes what the next bundle says, gives it a higher version, and wakes who waits. */
   publish(change?: Partial<BundleWish>): void;
+  /** Resolves when a host waits for news. */
+  waited(): Promise<void>;
   /** The bundle for a host, as it would go out; with another key, another host or another wish when asked. */
   bundleFor(host: string, change?: Partial<BundleWish>, key?: KeyPair): string;
   /** Answers `/v1/hosts/…` in another way, until `undefined` is given. */
@@ -88,6 +90,7 @@ export async function startHostBrokerStub(): Promise<HostBrokerStub> {
   const reported = new Map<string, string>();
   const hosts = new Map<string, string>();
   const waiting = new Set<Waiting>();
+  const listeners: (() => void)[] = [];
   const overrides = new Map<string, (document: string) => { status: number; body: string }>();
   let url = '';
   let wish: BundleWish = {
@@ -167,6 +170,7 @@ export async function startHostBrokerStub(): Promise<HostBrokerStub> {
           reply(204);
         }, waitMs);
         waiting.add(entry);
+        for (const hear of listeners.splice(0)) hear();
         response.on('close', () => {
           clearTimeout(timer);
           waiting.delete(entry);
@@ -220,6 +224,11 @@ export async function startHostBrokerStub(): Promise<HostBrokerStub> {
       wish = { ...wish, ...change, version: change.version ?? wish.version + 1 };
       for (const entry of waiting) entry.answer();
     },
+    waited: () =>
+      new Promise((resolve) => {
+        if (waiting.size > 0) resolve();
+        else listeners.push(resolve);
+      }),
     bundleFor,
     override(route, answer) {
       if (answer === undefined) overrides.delete(route);

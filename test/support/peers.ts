@@ -26,6 +26,7 @@ const debianPackage = {
   ksh93: 'ksh',
   mksh: 'mksh',
   curl: 'curl',
+  unshare: 'util-linux',
   'lmnsd_ossl.so': 'rsyslog-openssl',
   'lmnsd_gtls.so': 'rsyslog-gnutls',
 } as const;

@@ -218,7 +218,8 @@ function sshLogin(port: number, knownHostsFile: string, login: LoginOptions): Pr
 /** The process id in the name tells the next run whose accounts nobody will remove any more. */
 const accountName = /^spt-(\d+)-[0-9a-f]{6}:/;
 
-function addAccount(): string {
+/** A local account that can log in with a key or certificate only. Whoever asks for one removes it (`userdel -f`). */
+export function addAccount(): string {
   const account = `spt-${process.pid}-${randomBytes(3).toString('hex')}`;
   // Password `*` is no password; the `!` that useradd would write means locked, which sshd refuses when PAM is off.
   const args = ['-M', '-N', '-d', '/nonexistent', '-s', '/bin/sh', '-p', '*', account];
@@ -229,7 +230,8 @@ function addAccount(): string {
   }
 }
 
-function removeAbandonedAccounts(): void {
+/** Those of test runs that were killed. */
+export function removeAbandonedAccounts(): void {
   for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
     const pid = accountName.exec(line)?.[1];
     if (pid !== undefined && !existsSync(`/proc/${pid}`))
