@@ -4,3 +4,5 @@
  * Specification: RFC 5280, RFC 5758, X.690.
  */
 export { createCertificate, type CertificateRequest } from './certificate.ts';
+export { encodeCertificateBundle } from './pkcs7.ts';
+export { encodeTrustStore, type TrustedCertificate } from './trust-store.ts';

@@ -100,4 +100,21 @@ export function addIbmiCommands(program: Command, table: Table): void {
         (await import('./commands/ibmi-renewals.ts')).listRenewals(options, terminal),
       ),
     );
+  table
+    .add(
+      ibmi,
+      'trust',
+      'write what clients need in order to trust an authority: PEM, DER, PKCS#7, a trust store for Java; says where it goes, and which clients check names',
+      'sallyport ibmi trust --for tn5250j --ca root.pem --ca issuing.pem --out trust',
+    )
+    .addOption(
+      new Option('--for <CLIENT>', 'which client')
+        .choices(['acs', 'tn5250', 'tn5250j', 'jdbc', 'odbc', 'browser'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--ca <FILE>', 'PEM file of root or issuing authority (may be repeated)', several)
+    .requiredOption('--out <DIR>', 'a folder that is not there yet, or is empty')
+    .action((options: import('./commands/ibmi-trust.ts').TrustFlags & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/ibmi-trust.ts')).makeTrust(options, terminal)),
+    );
 }

@@ -11,3 +11,5 @@ export { makePlan, type PlanFile } from './plan.ts';
 export { pemOf, type Delivery, type PlanInput } from './plan-input.ts';
 export { parseProbeReport } from './read-report.ts';
 export { calendarEvents, planRenewals, type Renewal, type ServedCertificate } from './renewals.ts';
+export { makeTrustPack } from './trust.ts';
+export { clientAdvice, trustClients, type TrustClient } from './trust-clients.ts';

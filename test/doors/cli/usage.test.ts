@@ -21,6 +21,7 @@ const contract: readonly string[] = [
   'probe HOST HOST --hosts FILE --ca FILE --ports 992 --html FILE --wait 5',
   'ibmi apps --usage FILE',
   'ibmi renewals --report FILE --days 60 --window WINDOW --ics FILE',
+  'ibmi trust --for acs --ca FILE --out DIR',
   'ibmi plan HOST --apps telnet --certificate FILE --ca FILE --p12 FILE --compat dcm --label L --previous-label P --client-ca FILE --out DIR',
   'init DIR --yes --dns a --dns b --admin anna --password-stdin',
   'config check FILE',

@@ -1,0 +1,54 @@
+import type { X509Certificate } from 'node:crypto';
+import { clientAdvice, makeTrustPack, type TrustClient } from '../../ibmi/index.ts';
+import { parseAuthorities } from '../../probe/index.ts';
+import type { Result } from '../command.ts';
+import { readGivenFile } from '../given-file.ts';
+import { fieldLines } from '../output.ts';
+import { checkOutFolder, writeOutFolder } from '../out-folder.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface TrustFlags {
+  readonly for: TrustClient;
+  readonly ca: readonly string[];
+  readonly out: string;
+}
+
+/** Writes what clients need in order to trust an authority, with two lines on where to put it. */
+export async function makeTrust(flags: TrustFlags, terminal: Terminal): Promise<Result> {
+  checkOutFolder(flags.out);
+  const next = 'Name PEM files of the root and of the issuing authority.';
+  const given = flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
+  const authorities = rootsFirst(given);
+  const files = makeTrustPack(flags.for, authorities, terminal.random);
+  writeOutFolder(flags.out, files, terminal.random);
+  const { title, file, where, names } = clientAdvice[flags.for];
+  return {
+    value: {
+      folder: flags.out,
+      client: flags.for,
+      take: file,
+      where,
+      names,
+      files: files.map(({ path }) => path),
+    },
+    lines: [
+      { text: `Wrote ${flags.out}: ${files.length} files.`, tone: 'good' },
+      ...fieldLines(terminal.stdout, [
+        ['for', title],
+        ['take', file],
+        ['where', where],
+        ['names', names],
+      ]),
+    ],
+    notes: [
+      `next: compare the fingerprints in ${flags.out}/README.txt with those that you got on another way.`,
+    ],
+  };
+}
+
+/** Each once. */
+function rootsFirst(given: readonly X509Certificate[]): readonly X509Certificate[] {
+  const once = [...new Map(given.map((one) => [one.fingerprint256, one])).values()];
+  const isRoot = (one: X509Certificate): boolean => one.checkIssued(one);
+  return [...once.filter(isRoot), ...once.filter((one) => !isRoot(one))];
+}
