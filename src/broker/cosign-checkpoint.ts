@@ -49,6 +49,8 @@ interface Asked {
   /** Up to where it knows the log, as far as we know. */
   size: bigint;
   underWay: boolean;
+  /** So many times in a row it stood elsewhere than it was asked from, as it does when other brokers are quicker. */
+  outrun: number;
   failures: number;
   retryAtElapsedMs: number;
   /** Its failure stands in the log. */
@@ -73,6 +75,8 @@ const longestRoundMs = 6000;
 const longestPauseMs = 15_000;
 /** One lost packet is no failure. */
 const failuresToTell = 2;
+/** By then the others would have kept something that it cosigned, and that counts. */
+const outrunToFail = 5;
 
 /**
  * Asks the witnesses for their cosignatures on the newest checkpoint and keeps the newest one that met the quorum. All of them are
@@ -97,7 +101,17 @@ export class Cosigning {
       const client = parts.clients.get(name);
       if (client === undefined) return [];
       return [
-        { name, key, client, size: 0n, underWay: false, failures: 0, retryAtElapsedMs: 0, told: false },
+        {
+          name,
+          key,
+          client,
+          size: 0n,
+          underWay: false,
+          outrun: 0,
+          failures: 0,
+          retryAtElapsedMs: 0,
+          told: false,
+        },
       ];
     });
   }
@@ -161,7 +175,8 @@ export class Cosigning {
     const round = this.#round;
     if (round === undefined) return;
     for (const witness of this.#asked) {
-      if (witness.underWay || round.lines.has(witness.name) || witness.retryAtElapsedMs > elapsedMs) continue;
+      if (witness.underWay || round.lines.has(witness.name)) continue;
+      if (witness.size > round.size || witness.retryAtElapsedMs > elapsedMs) continue;
       witness.underWay = true;
       void this.#ask(witness, round).finally(() => (witness.underWay = false));
     }
@@ -175,8 +190,11 @@ export class Cosigning {
     if (kept === undefined || kept.note === this.#looked || kept.note === this.#newest?.note) return;
     const cosigners = await cosignersOf(kept, { store, policy });
     this.#looked = kept.note;
-    for (const witness of this.#asked)
-      if (cosigners.has(witness.name) && witness.size < kept.size) witness.size = kept.size;
+    for (const witness of this.#asked) {
+      if (!cosigners.has(witness.name)) continue;
+      witness.outrun = 0;
+      if (witness.size < kept.size) witness.size = kept.size;
+    }
     if (cosigners.size > 0 && meetsQuorum(policy, cosigners)) this.#becomesNewest(kept);
   }
 
@@ -225,8 +243,10 @@ export class Cosigning {
   async #ask(witness: Asked, round: Round): Promise<void> {
     try {
       const line = await this.#cosignature(witness, round);
+      if (line === undefined) return;
       witness.failures = 0;
-      if (line !== undefined) round.lines.set(witness.name, line);
+      witness.outrun = 0;
+      round.lines.set(witness.name, line);
       if (this.#round === round) this.#keep(round);
       if (witness.told) await this.#tell(witness, undefined);
       witness.told = false;
@@ -236,11 +256,14 @@ export class Cosigning {
     }
   }
 
-  /** @returns undefined when the witness knows more of this log than the round asks about. @throws CodedError `witness.…`, `store.…` */
+  /**
+   * Asks, and asks again from where the witness says that it stands.
+   * @returns undefined when another broker on this log seems to have asked it meanwhile. @throws CodedError `witness.…`, `store.…`
+   */
   async #cosignature(witness: Asked, { size, note, text }: Round): Promise<string | undefined> {
     const { store } = this.#parts;
+    let hasGoneOn = false;
     for (let attempt = 1; attempt <= 2; attempt += 1) {
-      if (witness.size > size) return undefined;
       const old = witness.size;
       const proof = await consistencyProof(old, size, (...place) => store.readTile(...place));
       const answer = await witness.client.addCheckpoint({ old, proof, note }, this.#ending.signal);
@@ -250,12 +273,16 @@ export class Cosigning {
         witness.size = size;
         return found.line;
       }
-      // Another broker on this log may have asked meanwhile; but nobody can have shown it more entries than there are.
+      // Nobody can have shown it more entries than there are.
       if (answer.size > size && answer.size > (await store.logHead()).size)
         throw isAhead(witness.name, answer.size);
       witness.size = answer.size;
+      hasGoneOn = answer.size > old;
+      if (answer.size > size) break;
     }
-    return undefined;
+    witness.outrun += 1;
+    if (hasGoneOn && witness.outrun < outrunToFail) return undefined;
+    throw doesNotSettle(witness.name, witness.size);
   }
 
   async #failed(witness: Asked, error: unknown): Promise<void> {
@@ -307,6 +334,14 @@ function badCosignature(name: string): CodedError {
     'witness.bad_cosignature',
     `The witness ${name} answered without a cosignature of the key that the policy names.`,
     { next: 'Compare the key in the policy file with the one that the witness publishes.' },
+  );
+}
+
+function doesNotSettle(name: string, size: bigint): CodedError {
+  return new CodedError(
+    'witness.no_cosignature',
+    `The witness ${name} answers again and again that it stands elsewhere, at ${size} entries the last time, and does not cosign.`,
+    { next: 'Ask whoever runs it. Another program may be asking it about this log.' },
   );
 }
 

@@ -83,9 +83,9 @@ const hanging: WitnessClient = {
 
 const others: Cosigning[] = [];
 /** Another broker on the same store. */
-function startAnother(clients: readonly (WitnessClient | undefined)[]): Cosigning {
+function startAnother(clients: readonly (WitnessClient | undefined)[], needed?: number): Cosigning {
   const first = cosigning;
-  const another = start(clients);
+  const another = start(clients, needed);
   others.push(another);
   cosigning = first;
   return another;
@@ -279,6 +279,62 @@ describe('cosigning', () => {
     for (let nth = 0; nth < 5; nth += 1) await second(running);
     expect(await tales()).toEqual([['witness.fail', 'witness.ahead']]);
     expect(await verdict()).toBe('verified');
+  });
+
+  it.each([
+    ['always the same', [1n]],
+    ['nothing and something in turn', [0n, 1n]],
+    ['something and nothing in turn', [1n, 0n]],
+    ['that it has lost more each time', [3n, 2n, 1n, 0n]],
+  ])('tells of a witness that only says where it stands: %s', async (_says, sizes) => {
+    let asked = 0;
+    const stubborn: WitnessClient = {
+      addCheckpoint: async () => ({ kind: 'size', size: sizes[asked++ % sizes.length] ?? 0n }),
+    };
+    const running = start([stubborn, ...witnesses.slice(1).map((one) => honest(one))]);
+    await store.commit({ entries: entries(5) });
+    for (let nth = 0; nth < 40; nth += 1) {
+      await second(running);
+      await store.commit({ entries: entries(1) });
+    }
+    expect(await tales()).toEqual([['witness.fail', 'witness.no_cosignature']]);
+    // And leaves it alone a while, as any other that fails.
+    expect(asked).toBeLessThan(40);
+  });
+
+  it('tells of one that always claims to have seen what came just now', async () => {
+    const quick: WitnessClient = {
+      async addCheckpoint() {
+        await store.commit({ entries: entries(1) });
+        return { kind: 'size', size: (await store.logHead()).size };
+      },
+    };
+    const running = start([quick, ...witnesses.slice(1).map((one) => honest(one))]);
+    for (let nth = 0; nth < 40; nth += 1) {
+      await store.commit({ entries: entries(1) });
+      await second(running);
+    }
+    expect(await tales()).toEqual([['witness.fail', 'witness.no_cosignature']]);
+  });
+
+  it('does not tell of one that others are quicker to ask', async () => {
+    const [one] = witnesses.map((witness) => honest(witness));
+    if (one === undefined) throw new Error('there is one');
+    const another = startAnother([one, undefined, undefined], 1);
+    const late: WitnessClient = {
+      async addCheckpoint(...asked) {
+        await store.commit({ entries: entries(1) });
+        await second(another);
+        return one.addCheckpoint(...asked);
+      },
+    };
+    const running = start([late, undefined, undefined], 1);
+    for (let nth = 0; nth < 20; nth += 1) {
+      await store.commit({ entries: entries(1) });
+      await second(running);
+    }
+    expect(await tales()).toEqual([]);
+    expect(running.newest?.size).toBeGreaterThan(20n);
   });
 
   it('does not count what was kept under another policy', async () => {
