@@ -1,7 +1,7 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { KrlPublisher } from '../../src/broker/index.ts';
 import type { Credential, Store } from '../../src/broker/index.ts';
-import { createSshUserIssuer } from '../../src/issuance/index.ts';
+import { createSshHostIssuer, createSshUserIssuer } from '../../src/issuance/index.ts';
 import { systemClock, systemRandom } from '../../src/kernel/index.ts';
 import { createSigner, generatePrivateKey } from '../../src/keys/index.ts';
 import { ListWorker } from '../../src/revocation/index.ts';
@@ -63,6 +63,7 @@ async function publisherOf({ progress }: BenchContext, store: Store, count: numb
   return new KrlPublisher({
     store: { ...store, revokedSerials },
     issuer,
+    hostIssuer: createSshHostIssuer({ signer: createSigner(newEd25519().privateKey), random: systemRandom }),
     listSigner,
     worker,
     clock: systemClock,

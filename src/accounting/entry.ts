@@ -10,6 +10,13 @@ export type EventType =
   | 'session.revoke'
   | 'subject.lock'
   | 'subject.unlock'
+  | 'host.token_new'
+  | 'host.token_drop'
+  | 'host.enrol'
+  | 'host.approve'
+  | 'host.retire'
+  | 'host.conflict'
+  | 'host.resolve'
   | 'krl.publish'
   | 'ca.create'
   | 'policy.change'
@@ -49,7 +56,7 @@ export interface EntryDraft {
   readonly timeMs: number;
   readonly actor?: {
     readonly uid?: string;
-    readonly kind: 'person' | 'broker' | 'operator' | 'unknown';
+    readonly kind: 'person' | 'broker' | 'host' | 'operator' | 'unknown';
     readonly auth?: string;
     readonly session?: string;
   };

@@ -82,6 +82,11 @@ export function createCertificateQuota(options: Pick<HourlyQuotaOptions, 'perHou
   return new HourlyQuota({ ...options, what: 'certificates', code: 'policy.too_many_certificates' });
 }
 
+/** How many refusals of hosts one address can have recorded: what is refused beyond that is refused without an entry. */
+export function createHostRefusalQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
+  return new HourlyQuota({ ...options, what: 'enrolments', code: 'hosts.too_many_refusals' });
+}
+
 /** How often one person without a role may look, and anybody try what is not permitted. */
 export function createLookQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
   return new HourlyQuota({ ...options, what: 'answers', code: 'policy.too_many_looks' });

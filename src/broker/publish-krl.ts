@@ -1,4 +1,5 @@
-import { expiredMarginSeconds, signKrl, type ListWorker } from '../revocation/index.ts';
+import type { SshHostIssuer } from '../issuance/index.ts';
+import { expiredMarginSeconds, signKrl, type ListWorker, type RevokedSet } from '../revocation/index.ts';
 import { isCodedError, type SshBlob } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
@@ -8,6 +9,8 @@ import type { Publication } from './unit-of-work.ts';
 const mostAttempts = 10;
 
 export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
+  /** The CA of hosts: what it issued is in the same list, in a section of its own. */
+  readonly hostIssuer: Pick<SshHostIssuer, 'caKey' | 'caFingerprint'>;
   /** Signs each list (SSHSIG). */
   readonly listSigner: Signer;
   /** Assembles and checks long lists off the event loop. */
@@ -23,6 +26,7 @@ export class KrlPublisher {
   #current: Publication | undefined;
   #running: Promise<Publication> | undefined;
   #next: Promise<Publication> | undefined;
+  #listeners: (() => void)[] = [];
 
   constructor(parts: KrlParts) {
     this.#parts = parts;
@@ -31,6 +35,11 @@ export class KrlPublisher {
   /** The list in force, as served. Undefined only before the first publication at start. */
   get current(): Publication | undefined {
     return this.#current;
+  }
+
+  /** Is told of every list that becomes the one in force here. */
+  onCurrent(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old list stays. */
@@ -70,17 +79,29 @@ export class KrlPublisher {
     const listed = await this.#collectSerials(thenMs);
     const lasting = await this.#collectSerials(nowMs);
     const ranges = await this.#collectRanges(thenMs);
-    if (lasting.length !== listed.length || (await this.#collectRanges(nowMs)).length !== ranges.length)
+    const hosts = [await this.#collectHosts(thenMs), await this.#collectHosts(nowMs)] as const;
+    if (
+      lasting.length !== listed.length ||
+      (await this.#collectRanges(nowMs)).length !== ranges.length ||
+      hosts[0].serials.length !== hosts[1].serials.length ||
+      hosts[0].ranges.length !== hosts[1].ranges.length
+    )
       await this.publish();
   }
 
   /** Serves what is in the database, whoever published it, if it is intact and not older than what is served. */
   async #adopt(): Promise<Publication | undefined> {
-    const { store, issuer, worker } = this.#parts;
+    const { store, issuer, hostIssuer, worker } = this.#parts;
     const last = await store.publication('krl');
-    if (last === undefined || !(await worker.isIntact(last, issuer.caKey.blob))) return undefined;
-    if (this.#current === undefined || last.version > this.#current.version) this.#current = last;
+    if (last === undefined || !(await worker.isIntact(last, [issuer.caKey.blob, hostIssuer.caKey.blob])))
+      return undefined;
+    if (this.#current === undefined || last.version > this.#current.version) this.#serve(last);
     return last;
+  }
+
+  #serve(publication: Publication): void {
+    this.#current = publication;
+    for (const listener of this.#listeners) listener();
   }
 
   #startNext(): Promise<Publication> {
@@ -109,6 +130,16 @@ export class KrlPublisher {
     return store.revokedRanges(issuer.caFingerprint, forgottenBefore(atMs));
   }
 
+  async #collectHosts(atMs: number): Promise<NonNullable<RevokedSet['hosts']>> {
+    const { store, hostIssuer } = this.#parts;
+    const { caFingerprint, caKey } = hostIssuer;
+    return {
+      caKey: caKey.blob,
+      serials: await store.revokedHostSerials(caFingerprint, forgottenBefore(atMs)),
+      ranges: await store.revokedRanges(caFingerprint, forgottenBefore(atMs)),
+    };
+  }
+
   /** Another broker may be quicker. If its list holds all that was to be in this one, it is the one; if not, the next one does. */
   async #publishOrAdopt(): Promise<Publication> {
     const { store } = this.#parts;
@@ -131,12 +162,13 @@ export class KrlPublisher {
     const revocations = await store.revocationCount();
     const serials = await this.#collectSerials(nowMs);
     const ranges = await this.#collectRanges(nowMs);
+    const hosts = await this.#collectHosts(nowMs);
     const keyIds = (await store.revokedKeyIds(forgottenBefore(nowMs))).map(({ keyId }) => keyId);
     const keyFingerprints = (await store.revokedKeys()).map(({ fingerprint }) => fingerprint);
     const version = ((await store.publicationVersion('krl')) ?? 0n) + 1n;
     const caKey: SshBlob = issuer.caKey.blob;
     const assembled = await worker.assemble(
-      { caKey, serials, ranges, keyIds, keyFingerprints },
+      { caKey, serials, ranges, keyIds, keyFingerprints, hosts },
       version,
       nowMs,
     );
@@ -156,6 +188,7 @@ export class KrlPublisher {
               ca_fp: issuer.caFingerprint,
               serials: serials.length,
               ...(ranges.length === 0 ? {} : { ranges: ranges.length }),
+              ...(hosts.serials.length === 0 ? {} : { host_serials: hosts.serials.length }),
               key_ids: keyIds.length,
               keys: keyFingerprints.length,
             },
@@ -163,7 +196,7 @@ export class KrlPublisher {
         },
       ],
     });
-    this.#current = publication;
+    this.#serve(publication);
     return publication;
   }
 }

@@ -14,6 +14,7 @@ import type { LogDelivery } from './deliver-log.ts';
 import type { Cosigning } from './cosign-checkpoint.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { DirectoryFollower } from './follow-departures.ts';
+import type { HostRooms } from './host-rooms.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { LoginRules } from './judge-logins.ts';
 import type { KrlPublisher } from './publish-krl.ts';
@@ -42,6 +43,7 @@ export interface Rooms {
   /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */
   readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest'> | undefined;
   readonly krl: KrlPublisher;
+  readonly hosts: HostRooms;
   readonly delivery: Pick<LogDelivery, 'states'>;
   /** Those who follow the directories' changes; one for each. */
   readonly followers: readonly Pick<DirectoryFollower, 'state'>[];
@@ -66,7 +68,13 @@ export interface Authority {
     readonly fingerprint: string;
     readonly algorithm: string;
   };
-  /** Signs the published lists. */
+  /** Signs host certificates, and nothing else. */
+  readonly sshHostCa: {
+    readonly publicKey: string;
+    readonly fingerprint: string;
+    readonly algorithm: string;
+  };
+  /** Signs the published lists, and the trust bundles of hosts. */
   readonly listKey: { readonly publicKey: string; readonly fingerprint: string };
   /** C2SP verifier key of the accounting log. */
   readonly log: {

@@ -2,6 +2,7 @@ import type { EntryDraft, EntryValue } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 import type { SerialBlock } from './unit-of-work.ts';
+import { publishTrust } from './publish-trust.ts';
 import { voidOwed } from './void-serial.ts';
 
 /**
@@ -29,6 +30,7 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
     return { change: { settleAbandoned: true, entries }, result: undefined };
   });
   await rooms.krl.resume();
+  await publishTrust(rooms);
 }
 
 /** Every now and then: what brokers that died beside this one left behind becomes void. Cheap when there is nothing. */
@@ -52,13 +54,17 @@ function voidEntries(abandoned: readonly SerialBlock[], timeMs: number): EntryDr
 }
 
 /** A list covers this broker's own CA: whatever another one issued could not be revoked, and would be good again. */
-async function refuseOtherAuthority({ store, issuer, clock }: Rooms): Promise<void> {
-  const inUse = await store.authoritiesInUse(BigInt(Math.floor(clock.nowMs() / 1000)));
-  const other = inUse.find((fingerprint) => fingerprint !== issuer.caFingerprint);
+async function refuseOtherAuthority({ store, issuer, hosts, clock }: Rooms): Promise<void> {
+  const nowSeconds = BigInt(Math.floor(clock.nowMs() / 1000));
+  const other =
+    (await store.authoritiesInUse(nowSeconds)).find((fingerprint) => fingerprint !== issuer.caFingerprint) ??
+    (await store.hostAuthoritiesInUse(nowSeconds)).find(
+      (fingerprint) => fingerprint !== hosts.issuer.caFingerprint,
+    );
   if (other === undefined) return;
   throw new CodedError(
     'revocation.other_authority',
-    `The database holds certificates of the CA ${other} that have not expired, and the key here is ${issuer.caFingerprint}.`,
+    `The database holds certificates of the CA ${other} that have not expired, and the keys here are ${issuer.caFingerprint} for people and ${hosts.issuer.caFingerprint} for hosts.`,
     {
       next: 'Put that key back. A new CA key needs a broker of its own: docs/operations/keys.md, “Rotation”.',
     },
@@ -75,6 +81,7 @@ function firstUse({ authority }: Rooms, timeMs: number): EntryDraft {
     fields: {
       ca: {
         ssh_user_ca_fp: authority.sshUserCa.fingerprint,
+        ssh_host_ca_fp: authority.sshHostCa.fingerprint,
         algorithm: authority.sshUserCa.algorithm,
         list_key_fp: authority.listKey.fingerprint,
         log_key: authority.log.verifierKey,
@@ -86,8 +93,10 @@ function firstUse({ authority }: Rooms, timeMs: number): EntryDraft {
 /** The last words of a clean stop: unused serials go back, and silence from here on is accounted for. */
 export async function shutDown(rooms: Rooms): Promise<void> {
   await voidOwed(rooms);
+  const [users, hosts] = [rooms.serials.giveBack(), rooms.hosts.serials.giveBack()];
   await rooms.store.commit({
-    ...rooms.serials.giveBack(),
+    returnedSerials: [...(users.returnedSerials ?? []), ...(hosts.returnedSerials ?? [])],
+    settledSerials: [...(users.settledSerials ?? []), ...(hosts.settledSerials ?? [])],
     entries: [
       { type: 'system.stop', outcome: 'success', timeMs: rooms.clock.nowMs(), actor: { kind: 'broker' } },
     ],

@@ -1,6 +1,7 @@
 import type { EntryDraft, ReadTile } from '../accounting/index.ts';
 import type { Session, ThrottleRow, ThrottleTable, UsedProofs } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
+import type { HostReads, HostsChange } from './host-rows.ts';
 import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
 import type { DepartureChange, DepartureReads, Leases } from './departures.ts';
 
@@ -151,6 +152,7 @@ export interface Change extends DepartureChange {
    * as void by the entries of this very change.
    */
   readonly settleAbandoned?: true;
+  readonly hosts?: HostsChange;
   readonly entries: readonly EntryDraft[];
 }
 
@@ -227,7 +229,7 @@ export interface StoredEntry {
 }
 
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
-export interface Reads extends ReportedLoginReads, DepartureReads {
+export interface Reads extends HostReads, ReportedLoginReads, DepartureReads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
   /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;

@@ -1,7 +1,10 @@
 import { CodedError, isCodedError, type Serial } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 
-type Voiding = Pick<Rooms, 'store' | 'issuer' | 'serials' | 'clock'>;
+/** `issuer` and `serials` are of one CA: that of users, or that of hosts. */
+interface Voiding extends Pick<Rooms, 'store' | 'serials' | 'clock'> {
+  readonly issuer: { readonly caFingerprint: string };
+}
 
 /** A reserved serial that no certificate will bear gets its void entry at once, so that the count has no holes. */
 export async function voidSerial(rooms: Voiding, serial: Serial, cause: unknown): Promise<void> {
@@ -39,7 +42,12 @@ export async function voidSerial(rooms: Voiding, serial: Serial, cause: unknown)
 }
 
 /** Tells the database of serials that it could not be told of when they failed. Cheap when there are none. */
-export async function voidOwed(rooms: Voiding): Promise<void> {
+export async function voidOwed(rooms: Voiding & Partial<Pick<Rooms, 'hosts'>>): Promise<void> {
+  await voidOwedOf(rooms);
+  if (rooms.hosts !== undefined) await voidOwedOf({ ...rooms, ...rooms.hosts });
+}
+
+async function voidOwedOf(rooms: Voiding): Promise<void> {
   const owed = rooms.serials.takeOwed();
   for (const [at, { serial, cause }] of owed.entries()) {
     try {

@@ -10,6 +10,7 @@ export * from './active-directory/index.ts';
 export * from './built-in/index.ts';
 export * from './dpop.ts';
 export * from './ldap/index.ts';
+export * from './nonces.ts';
 export * from './person.ts';
 export * from './refusal.ts';
 export * from './registry.ts';

@@ -2,6 +2,7 @@
  * issuance: turns a Grant into a credential: adds serial, key id and nonce, lints the finished bytes against the promises of
  * the house, and signs. It decides nothing about who may have what, and stores nothing.
  */
+export * from './ssh-host.ts';
 export * from './ssh-user.ts';
 export * from './subject-key.ts';
-export { formatCertificate } from '../ssh/index.ts';
+export { fingerprint as sshFingerprint, formatCertificate } from '../ssh/index.ts';

@@ -17,3 +17,6 @@ export type Principal = Branded<string, 'Principal'>;
 
 /** Plain public key in SSH wire format (RFC 4253 section 6.6): type name, then its fields. */
 export type SshBlob = Branded<Buffer, 'SshBlob'>;
+
+/** Of an enrolled host: `h-` and 26 characters of base32 in lower case. Made by the broker, never by the host. */
+export type HostId = Branded<string, 'HostId'>;

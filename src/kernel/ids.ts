@@ -1,4 +1,4 @@
-import type { KeyId, PersonId, Principal, Serial } from './brand.ts';
+import type { HostId, KeyId, PersonId, Principal, Serial } from './brand.ts';
 import { CodedError } from './errors.ts';
 
 const maxSerial = (1n << 64n) - 1n;
@@ -56,6 +56,16 @@ export function parsePersonId(text: string): PersonId {
     });
   }
   return text as PersonId;
+}
+
+/** @throws CodedError `kernel.bad_host_id` unless the text is `h-` and 26 characters of a-z and 2-7. */
+export function parseHostId(text: string): HostId {
+  if (!/^h-[a-z2-7]{26}$/.test(text)) {
+    throw new CodedError('kernel.bad_host_id', `“${printable(text, 60)}” is not the id of a host.`, {
+      next: 'Give the id as `sallyport host list` prints it: h- and 26 characters.',
+    });
+  }
+  return text as HostId;
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   LogDelivery,
   PeopleWatch,
   refuseRollback,
+  publishTrust,
   SerialSource,
   shutDown,
   startUp,
@@ -27,9 +28,13 @@ import {
   createSharedThrottle,
   type Directory,
 } from '../identity/index.ts';
-import { createSshUserIssuer, type SshUserIssuer } from '../issuance/index.ts';
+import {
+  createSshHostIssuer,
+  createSshUserIssuer,
+  type SshHostIssuer,
+  type SshUserIssuer,
+} from '../issuance/index.ts';
 import { pooledRandom, systemClock, systemRandom, systemStopwatch, type Clock } from '../kernel/index.ts';
-import type { Signer } from '../keys/index.ts';
 import { attributesUsed, type Policy } from '../policy/index.ts';
 import { ListWorker } from '../revocation/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../ssh/index.ts';
@@ -38,7 +43,8 @@ import { checkpointFile } from './checkpoint-file.ts';
 import type { Config } from './config.ts';
 import { placeOf } from './database.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
-import { loadPolicy, loadTls, logSignerOf, openKeys, openStore } from './load.ts';
+import { createHostRooms } from './host-rooms.ts';
+import { loadPolicy, loadTls, logSignerOf, openKeys, openStore, type OpenKeys } from './load.ts';
 import { createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
@@ -158,6 +164,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
         warnOfNewAttributes(nextPolicy, policyAttributes, log);
         await recordPolicyChange(rooms, policy, nextPolicy);
         [policy, tls] = [nextPolicy, nextTls];
+        await publishTrust(rooms);
         opened.replaceCertificate(tls);
         warnOfExpiry(tls.certificate, log, clock.nowMs());
       },
@@ -173,7 +180,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
 interface RoomParts {
   readonly lists: ListWorker;
   readonly config: Config;
-  readonly keys: Readonly<Record<'userCa' | 'lists' | 'log', Signer>>;
+  readonly keys: OpenKeys;
   readonly store: Store;
   readonly logSigner: LogSigner;
   readonly directories: readonly Directory[];
@@ -189,7 +196,10 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
   const { config, keys, store, logSigner, directories, delivery, lists } = parts;
   const { metrics, clock, policy, cosigning, followers } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
+  const hostIssuer = createSshHostIssuer({ signer: keys.hostCa, random: systemRandom });
   const { shared } = store;
+  const authority = authorityOf(parts, issuer, hostIssuer);
+  const krl = new KrlPublisher({ store, issuer, hostIssuer, listSigner: keys.lists, worker: lists, clock });
   return {
     store,
     identity: createIdentity({ directories }),
@@ -207,10 +217,20 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     tree: new TileTree((...place) => store.readTile(...place)),
     checkpointKeep: checkpointFile(config.log.checkpoint),
     cosigning,
-    krl: new KrlPublisher({ store, issuer, listSigner: keys.lists, worker: lists, clock }),
+    krl,
+    hosts: createHostRooms({
+      config,
+      store,
+      krl,
+      issuer: hostIssuer,
+      authority,
+      listSigner: keys.lists,
+      policy,
+      clock,
+    }),
     delivery,
     followers,
-    authority: authorityOf(parts, issuer),
+    authority,
     counters: metrics.counters,
     loginRules: {
       holdMs: config.logins.hold,
@@ -225,7 +245,11 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
 }
 
 /** The public halves of the keys, as clients, hosts and auditors ask for them. */
-function authorityOf({ keys, config, cosigning }: RoomParts, issuer: SshUserIssuer): Rooms['authority'] {
+function authorityOf(
+  { keys, config, cosigning }: RoomParts,
+  issuer: SshUserIssuer,
+  hostIssuer: SshHostIssuer,
+): Rooms['authority'] {
   const { origin } = config.log;
   const listKey = publicKeyFromKeyObject(keys.lists.publicKey);
   return {
@@ -233,6 +257,11 @@ function authorityOf({ keys, config, cosigning }: RoomParts, issuer: SshUserIssu
       publicKey: formatPublicKey(issuer.caKey, 'sallyport-user-ca'),
       fingerprint: issuer.caFingerprint,
       algorithm: keys.userCa.algorithm,
+    },
+    sshHostCa: {
+      publicKey: formatPublicKey(hostIssuer.caKey, 'sallyport-host-ca'),
+      fingerprint: hostIssuer.caFingerprint,
+      algorithm: keys.hostCa.algorithm,
     },
     listKey: {
       publicKey: formatPublicKey(listKey, 'sallyport-lists'),
@@ -320,6 +349,7 @@ interface Running {
 
 async function stop(rooms: Rooms, { door, timers, delivery, witnesses, closeAll }: Running): Promise<void> {
   await timers.stop();
+  rooms.hosts.waiting.close();
   // Who waits for a quorum is told now, and the door can close.
   await witnesses?.close();
   await door.close();

@@ -140,6 +140,7 @@ const schema = z.strictObject({
     })
     .prefault({}),
   departures,
+  hosts: z.strictObject({ url: origin.optional(), 'ca-file': path.optional() }).default({}),
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
   directories: z.array(directory).min(1).max(16).superRefine(namesDiffer('directory')),
   sinks,
@@ -260,6 +261,10 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
     ...(config.data === undefined ? {} : { data: full(config.data) }),
     ...(config.database === undefined ? {} : { database: absoluteDatabase(config.database, full) }),
     policy: full(config.policy),
+    hosts: {
+      ...config.hosts,
+      ...(config.hosts['ca-file'] === undefined ? {} : { 'ca-file': full(config.hosts['ca-file']) }),
+    },
     log: {
       ...config.log,
       checkpoint: full(config.log.checkpoint),

@@ -47,17 +47,26 @@ export async function openKey(config: Config, purpose: KeyPurpose, passphrase: s
   return createSigner(await openKeyFile(keyFile(config.keys.folder, purpose), purpose, passphrase));
 }
 
-/** Opens the keys that a running broker signs with. @throws CodedError `keys.…` */
-export async function openKeys(
-  config: Config,
-  passphrase: string,
-): Promise<Readonly<Record<'userCa' | 'lists' | 'log', Signer>>> {
-  const [userCa, lists, log] = await Promise.all([
+/** The keys of a running broker. */
+export type OpenKeys = Readonly<Record<'userCa' | 'hostCa' | 'lists' | 'log', Signer>>;
+
+/** Opens the keys that a running broker signs with. @throws CodedError `keys.…`, `main.no_host_ca` */
+export async function openKeys(config: Config, passphrase: string): Promise<OpenKeys> {
+  if (!existsSync(keyFile(config.keys.folder, 'ssh-host-ca'))) throw noHostCa(config.keys.folder);
+  const [userCa, hostCa, lists, log] = await Promise.all([
     openKey(config, 'ssh-user-ca', passphrase),
+    openKey(config, 'ssh-host-ca', passphrase),
     openKey(config, 'ssh-lists', passphrase),
     openKey(config, 'accounting-log', passphrase),
   ]);
-  return { userCa, lists, log };
+  return { userCa, hostCa, lists, log };
+}
+
+/** A folder from before there were host certificates. Nothing is made in passing: a key that appears by itself is backed up by nobody. */
+function noHostCa(folder: string): CodedError {
+  return new CodedError('main.no_host_ca', `There is no key of the SSH host CA in ${folder}.`, {
+    next: 'Make it once with `sallyport init-host-ca --config FILE`; with several brokers, copy ssh-host-ca.key to the others. Was it there before? Restore it from the backup.',
+  });
 }
 
 /** The TLS certificate and key, PEM, the key nobody else's business. @throws CodedError `keys.…`, `main.bad_tls`, as `readConfigured` */

@@ -3,6 +3,7 @@ import {
   applyRetention,
   heartbeat,
   keepCheckpoint,
+  refreshTrust,
   settleAbandoned,
   voidOwed,
   type DirectoryFollower,
@@ -19,6 +20,7 @@ const cosignEveryMs = 1000;
 const retainEveryMs = 3_600_000;
 const pruneEveryMs = 300_000;
 const settleEveryMs = 10_000;
+const refreshEveryMs = 60_000;
 
 export interface Timers {
   /** Starts nothing more, and waits for what is under way. */
@@ -63,6 +65,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(settleEveryMs, 'declaring serials void', () => voidOwed(rooms)),
+    every(refreshEveryMs, 'refreshing the bundles of hosts', () => refreshTrust(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

@@ -6,6 +6,7 @@
  * Specification: docs/operations/policy.md (the file), sshd(8) and PROTOCOL.certkeys (principals, options).
  */
 export * from './grant.ts';
+export type { HostGroup } from './host-group.ts';
 export { decideUserCertificate, explainUserCertificate } from './decide.ts';
 export { defaultPolicyYaml } from './default-policy.ts';
 export type { DefaultPolicyOptions } from './default-policy.ts';

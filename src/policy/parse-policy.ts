@@ -1,6 +1,7 @@
 import { CodedError, sha256 } from '../kernel/index.ts';
 import type { DirectoryKind } from '../identity/index.ts';
 import type { Policy, Profile } from './policy.ts';
+import { readHostGroups } from './read-host-group.ts';
 import { readPrincipal, readProfile } from './read-profile.ts';
 import { readWho } from './read-who.ts';
 import type { ReadContext } from './read-who.ts';
@@ -41,7 +42,13 @@ function readPolicy(
   policyVersion: string,
 ): Policy {
   const { yaml, fileName } = context;
-  const fields = yaml.fields(root, 'the policy', ['version', 'roles', 'protected-principals', 'profiles']);
+  const fields = yaml.fields(root, 'the policy', [
+    'version',
+    'roles',
+    'protected-principals',
+    'profiles',
+    'host-groups',
+  ]);
   const version = fields.require('version');
   if (version !== undefined && yaml.text(version, 'version') !== '1')
     yaml.problem(version, 'this version of the file is not known: write version: 1');
@@ -71,6 +78,7 @@ function readPolicy(
     profiles,
     profileByName: new Map(profiles.map((profile) => [profile.name, profile])),
     sharedPrincipals,
+    hostGroups: readHostGroups(context, fields.get('host-groups')),
     attributes: context.attributes,
   };
 }

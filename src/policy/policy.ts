@@ -1,4 +1,5 @@
 import type { Principal } from '../kernel/index.ts';
+import type { HostGroup } from './host-group.ts';
 import type { DecisionStep } from './grant.ts';
 import type { Networks } from './networks.ts';
 import type { Derivation } from './principals.ts';
@@ -71,6 +72,8 @@ export interface Policy {
   readonly profileByName: ReadonlyMap<string, Profile>;
   /** Explicit principals in lower case, with the profiles that give them: a derived name must not reach a shared account. */
   readonly sharedPrincipals: ReadonlyMap<string, readonly Profile[]>;
+  /** By name; `default` is always there. */
+  readonly hostGroups: ReadonlyMap<string, HostGroup>;
   /** Directory attributes that decisions read, in lower case. */
   readonly attributes: ReadonlySet<string>;
 }

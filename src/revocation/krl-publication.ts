@@ -9,6 +9,7 @@ import {
   parseKrl,
   publicKeyFromKeyObject,
   serialRuns,
+  type KrlCertificates,
   type SerialRuns,
 } from '../ssh/index.ts';
 
@@ -22,6 +23,10 @@ export interface RevokedSet {
   readonly serials: BigUint64Array;
   /** Runs of this CA, both ends included, in any order; they may hold serials that stand above. Never expanded. */
   readonly ranges?: readonly { readonly first: bigint; readonly last: bigint }[];
+  /** The same of the CA of hosts, which has a section of its own where anything of it is revoked. */
+  readonly hosts?: Pick<RevokedSet, 'caKey' | 'serials'> & {
+    readonly ranges: NonNullable<RevokedSet['ranges']>;
+  };
   readonly keyIds: readonly string[];
   /** `SHA256:…` of plain keys. */
   readonly keyFingerprints: readonly string[];
@@ -48,13 +53,18 @@ export interface AssembledKrl extends Omit<SignedKrl, 'signature'> {
  * @throws CodedError `revocation.bad_list` when the list does not read back as it was meant: nothing may be published then.
  */
 export function assembleKrl(unsorted: RevokedSet, version: bigint, nowMs: number): AssembledKrl {
-  const set = { ...unsorted, serials: unsorted.serials.toSorted() };
+  const { hosts } = unsorted;
+  const set = {
+    ...unsorted,
+    serials: unsorted.serials.toSorted(),
+    ...(hosts && { hosts: { ...hosts, serials: hosts.serials.toSorted() } }),
+  };
   const hashes = set.keyFingerprints.map((text) => Buffer.from(text.slice('SHA256:'.length), 'base64'));
   const bytes = encodeKrl({
     version,
     generatedSeconds: BigInt(Math.floor(nowMs / 1000)),
     comment: 'sallyport',
-    certificates: [{ caKey: set.caKey, serials: runsOf(set), keyIds: set.keyIds }],
+    certificates: sectionsOf(set),
     keys: [],
     sha256: hashes,
   });
@@ -82,18 +92,18 @@ export async function signKrl(
 
 /**
  * Whether a list that was kept is still the one that was published: its bytes have the recorded hash, our parser reads them,
- * and they speak of this CA in this version. A list that is not must never be served: sshd takes zero bytes for "nobody is revoked".
+ * and they speak of these CAs in this version. A list that is not must never be served: sshd takes zero bytes for "nobody is revoked".
  */
 export function isIntactKrl(
   kept: { readonly bytes: Buffer; readonly sha256: string; readonly version: bigint },
-  caKey: SshBlob,
+  caKeys: readonly SshBlob[],
 ): boolean {
   if (sha256(kept.bytes).toString('hex') !== kept.sha256) return false;
   try {
     const krl = parseKrl(kept.bytes);
     return (
       krl.version === kept.version &&
-      krl.certificates.every((section) => section.caKey?.equals(caKey) === true)
+      krl.certificates.every(({ caKey }) => caKeys.some((known) => caKey?.equals(known) === true))
     );
   } catch (error) {
     if (error instanceof CodedError) return false;
@@ -101,7 +111,16 @@ export function isIntactKrl(
   }
 }
 
-function runsOf({ serials, ranges = [] }: RevokedSet): SerialRuns {
+function sectionsOf(
+  set: RevokedSet,
+): (KrlCertificates & { readonly caKey: SshBlob; readonly serials: SerialRuns })[] {
+  const { hosts } = set;
+  const own = { caKey: set.caKey, serials: runsOf(set), keyIds: set.keyIds };
+  if (hosts === undefined || (hosts.serials.length === 0 && hosts.ranges.length === 0)) return [own];
+  return [own, { caKey: hosts.caKey, serials: runsOf(hosts), keyIds: [] }];
+}
+
+function runsOf({ serials, ranges = [] }: Pick<RevokedSet, 'serials' | 'ranges'>): SerialRuns {
   if (ranges.length === 0) return serialRuns(serials);
   const withEnds = (end: 'first' | 'last'): BigUint64Array =>
     BigUint64Array.from([...serials, ...ranges.map((range) => range[end])]);
@@ -111,14 +130,17 @@ function runsOf({ serials, ranges = [] }: RevokedSet): SerialRuns {
 function readBack(bytes: Buffer, set: RevokedSet, version: bigint, hashes: readonly Buffer[]): void {
   const krl = parseKrl(bytes);
   if (krl.version !== version) throw bad('its version changed');
-  const [section, ...others] = krl.certificates;
-  const expected = runsOf(set);
-  const found = section?.serials ?? serialRuns([]);
-  if (others.length > 0 || (section !== undefined && !section.caKey?.equals(set.caKey)))
-    throw bad('it speaks of another CA');
-  if (!sameNumbers(found.firsts, expected.firsts) || !sameNumbers(found.lasts, expected.lasts))
-    throw bad('serials differ');
-  if (!sameSet(section?.keyIds ?? [], set.keyIds)) throw bad('key ids differ');
+  const expected = sectionsOf(set);
+  for (const { caKey } of krl.certificates)
+    if (!expected.some((section) => caKey?.equals(section.caKey))) throw bad('it speaks of another CA');
+  for (const { caKey, serials, keyIds } of expected) {
+    const [section, ...twice] = krl.certificates.filter((found) => found.caKey?.equals(caKey));
+    const found = section?.serials ?? serialRuns([]);
+    if (twice.length > 0) throw bad('it speaks of a CA twice');
+    if (!sameNumbers(found.firsts, serials.firsts) || !sameNumbers(found.lasts, serials.lasts))
+      throw bad('serials differ');
+    if (!sameSet(section?.keyIds ?? [], keyIds)) throw bad('key ids differ');
+  }
   if (krl.keys.length > 0 || krl.sha1.length > 0) throw bad('it holds keys that nobody revoked');
   const hex = (hash: Buffer): string => hash.toString('hex');
   if (!sameSet(krl.sha256.map(hex), hashes.map(hex))) throw bad('key fingerprints differ');

@@ -13,9 +13,14 @@ function answerTo(id: number, task: ListTask): ListAnswer {
   try {
     if (task.kind === 'check') {
       const kept = { ...task.kept, bytes: Buffer.from(task.kept.bytes) };
-      return { id, value: isIntactKrl(kept, blobOf(task.caKey)) };
+      return { id, value: isIntactKrl(kept, task.caKeys.map(blobOf)) };
     }
-    const set = { ...task.set, caKey: blobOf(task.set.caKey) };
+    const { hosts } = task.set;
+    const set = {
+      ...task.set,
+      caKey: blobOf(task.set.caKey),
+      ...(hosts && { hosts: { ...hosts, caKey: blobOf(hosts.caKey) } }),
+    };
     return { id, value: assembleKrl(set, task.version, task.nowMs) };
   } catch (error) {
     // Anything else is a fault: the thread ends with it, and the work is done where it was asked.

@@ -9,7 +9,7 @@ const fewBytes = 16 * 1024;
 /** What the thread is asked. */
 export type ListTask =
   | { readonly kind: 'assemble'; readonly set: RevokedSet; readonly version: bigint; readonly nowMs: number }
-  | { readonly kind: 'check'; readonly kept: KeptList; readonly caKey: SshBlob };
+  | { readonly kind: 'check'; readonly kept: KeptList; readonly caKeys: readonly SshBlob[] };
 
 /** What it answers: a value, or a refusal in parts, because errors lose their class on the way. */
 export type ListAnswer = { readonly id: number } & (
@@ -51,11 +51,11 @@ export class ListWorker {
   }
 
   /** As `isIntactKrl`. */
-  async isIntact(kept: KeptList, caKey: SshBlob): Promise<boolean> {
-    const here = (): boolean => isIntactKrl(kept, caKey);
+  async isIntact(kept: KeptList, caKeys: readonly SshBlob[]): Promise<boolean> {
+    const here = (): boolean => isIntactKrl(kept, caKeys);
     if (kept.bytes.length < fewBytes) return here();
     const { bytes, sha256, version } = kept;
-    return (await this.#ask({ kind: 'check', kept: { bytes, sha256, version }, caKey }, here)) === true;
+    return (await this.#ask({ kind: 'check', kept: { bytes, sha256, version }, caKeys }, here)) === true;
   }
 
   /** Ends the thread; what it was asked is done here. */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KrlPublisher, type Credential, type Publication, type Store } from '../../src/broker/index.ts';
-import { createSshUserIssuer } from '../../src/issuance/index.ts';
+import { createSshHostIssuer, createSshUserIssuer } from '../../src/issuance/index.ts';
 import { CodedError, systemRandom } from '../../src/kernel/index.ts';
 import { createSigner } from '../../src/keys/index.ts';
 import { expiredMarginSeconds, ListWorker } from '../../src/revocation/index.ts';
@@ -10,6 +10,7 @@ import { credential, entry, implementations, start, type Place } from '../contra
 
 const newSigner = () => createSigner(generateKeyPairSync('ed25519').privateKey);
 const issuer = createSshUserIssuer({ signer: newSigner(), random: systemRandom });
+const hostIssuer = createSshHostIssuer({ signer: newSigner(), random: systemRandom });
 const ca = issuer.caFingerprint;
 
 describe.each(implementations)('the publisher of lists over $name', ({ newPlace }) => {
@@ -32,7 +33,7 @@ describe.each(implementations)('the publisher of lists over $name', ({ newPlace 
   const worker = new ListWorker();
   afterAll(() => worker.close());
   const newPublisher = (): KrlPublisher =>
-    new KrlPublisher({ store, issuer, listSigner, worker, clock: { nowMs: () => nowMs } });
+    new KrlPublisher({ store, issuer, hostIssuer, listSigner, worker, clock: { nowMs: () => nowMs } });
   beforeEach(async () => {
     place = newPlace();
     store = await place.open();

@@ -23,11 +23,11 @@ describe('a long list', () => {
   it('is the same from the thread as from here', async () => {
     const list = await worker.assemble(long, 7n, nowMs);
     expect(list).toEqual(assembleKrl(long, 7n, nowMs));
-    expect(await worker.isIntact({ ...list, version: 7n }, caKey)).toBe(true);
+    expect(await worker.isIntact({ ...list, version: 7n }, [caKey])).toBe(true);
     const changed = Buffer.from(list.bytes);
     changed[1000] = (changed[1000] ?? 0) ^ 1;
-    expect(await worker.isIntact({ ...list, bytes: changed, version: 7n }, caKey)).toBe(false);
-    expect(await worker.isIntact({ ...list, version: 8n }, caKey)).toBe(false);
+    expect(await worker.isIntact({ ...list, bytes: changed, version: 7n }, [caKey])).toBe(false);
+    expect(await worker.isIntact({ ...list, version: 8n }, [caKey])).toBe(false);
   });
 
   it('leaves the event loop to others while it is made', async () => {

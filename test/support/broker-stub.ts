@@ -198,6 +198,7 @@ export async function startBrokerStub(options: StubOptions = {}): Promise<Broker
     'GET /v1/ca': () => ({
       body: {
         sshUserCa: { ...named(ca), algorithm: 'ed25519' },
+        sshHostCa: { ...named(list), algorithm: 'ed25519' },
         listKey: named(list),
         log: {
           origin: 'broker.example/log',

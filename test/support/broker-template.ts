@@ -31,7 +31,7 @@ async function makeOnce(): Promise<string> {
   const quiet = { note: () => undefined, askSecret: async () => '' };
   await init({ folder: making, caType: 'ed25519', dnsNames: [], admin: undefined }, quiet);
   const passphrase = readFileSync(join(making, 'secrets', 'keys.passphrase'), 'utf8').trim();
-  for (const purpose of ['ssh-user-ca', 'ssh-lists', 'accounting-log', 'tls-ca'] as const)
+  for (const purpose of ['ssh-user-ca', 'ssh-host-ca', 'ssh-lists', 'accounting-log', 'tls-ca'] as const)
     await sealCheaply(keyFile(join(making, 'keys'), purpose), purpose, passphrase);
   try {
     renameSync(making, made);

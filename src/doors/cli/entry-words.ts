@@ -58,7 +58,10 @@ function targetWords(item: LogEntry): readonly string[] {
   const [from, to, hits] = [target('from'), target('to'), target('hits')];
   const own = within(item.entry['target'], 'own') === true ? 'own entries' : '';
   return [
-    own || [target('kind'), target('value')].filter((word) => word !== '').join(' '),
+    own ||
+      [target('kind'), target('value'), target('name'), target('host_id'), textAt(item, 'host', 'state')]
+        .filter((word) => word !== '')
+        .join(' '),
     from === '' ? '' : `entries from ${from}${to === '' ? '' : ` to ${to}`}`,
     hits === '' ? '' : counted(hits, 'certificate'),
   ];

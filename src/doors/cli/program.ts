@@ -7,6 +7,7 @@ import { isInterrupt } from './prompts.ts';
 import { exitCodeOf, interruptedExitCode, reportError, usage } from './report.ts';
 import { addAdminCommands, addAuditCommands } from './table-admin.ts';
 import { addIbmiCommands } from './table-ibmi.ts';
+import { addHostCommands } from './table-hosts.ts';
 import { addOperatorCommands } from './table-operator.ts';
 import { addPersonCommands } from './table-person.ts';
 import { addWitnessCommands } from './table-witness.ts';
@@ -113,6 +114,7 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   };
   addPersonCommands(program, table);
   addAdminCommands(program, table);
+  addHostCommands(program, table);
   addAuditCommands(program, table);
   addIbmiCommands(program, table);
   addOperatorCommands(program, table);

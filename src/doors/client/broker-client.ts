@@ -6,6 +6,7 @@ import { badAnswer, parseAnswer } from './answer.ts';
 import type * as contract from './contract.ts';
 import * as read from './contract.ts';
 import { readProblem } from './failures.ts';
+import { hostCalls, type HostCalls } from './host-calls.ts';
 import type { ProofKey } from './proof.ts';
 import { signProof } from './proof.ts';
 import type { HttpAnswer, Timeouts, Transport } from './transport.ts';
@@ -37,7 +38,7 @@ export type Query = Readonly<Record<string, string | undefined>>;
  * The broker's API, typed. Every method throws the broker's refusal with the broker's own code; when the broker cannot be
  * talked to, an error for which `isUnreachable` is true; `client.bad_answer` for an answer that breaks the contract.
  */
-export interface BrokerClient {
+export interface BrokerClient extends HostCalls {
   login(
     asked: { readonly login: string; readonly password: string; readonly directory?: string },
     proofKey: ProofKey,
@@ -98,6 +99,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const bytes = async (path: string, maxBytes: number): Promise<Buffer> =>
     collect(await call({ method: 'GET', path, open: true }), options.origin, maxBytes);
   return {
+    ...hostCalls(json),
     login: async (asked, proofKey) =>
       read.readLogin(await json({ method: 'POST', path: '/v1/login', body: asked, proofKey }, 'login')),
     session: async () => read.readSession(await json({ method: 'GET', path: '/v1/session' }, 'session')),
@@ -163,7 +165,8 @@ function page<Item>(answer: Answer, name: string, readItem: (item: Answer) => It
   return { items: answer.objects(name).map(readItem), next: answer.optionalText('next', 1000) };
 }
 
-interface Asked {
+/** One question of this client. */
+export interface Asked {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly query?: Query;

@@ -107,6 +107,8 @@ export interface NamedKey {
 
 export interface AuthorityAnswer {
   readonly sshUserCa: NamedKey & { readonly algorithm: string };
+  /** Undefined: a broker from before there were host certificates. */
+  readonly sshHostCa?: NamedKey & { readonly algorithm: string };
   readonly listKey: NamedKey;
   /** `quorum`: whose cosignatures the broker asks for; undefined: nobody’s. */
   readonly log: {
@@ -121,10 +123,10 @@ export interface AuthorityAnswer {
  * @throws CodedError `client.bad_answer`
  */
 export function readAuthority(answer: Answer): AuthorityAnswer {
-  const ca = answer.object('sshUserCa');
   const log = answer.object('log');
   return {
-    sshUserCa: { ...readNamedKey(ca), algorithm: ca.token('algorithm', /^[a-z0-9-]+$/, 64) },
+    sshUserCa: readCa(answer.object('sshUserCa')),
+    ...(answer.has('sshHostCa') ? { sshHostCa: readCa(answer.object('sshHostCa')) } : {}),
     listKey: readNamedKey(answer.object('listKey')),
     log: {
       origin: log.token('origin', /^[^\s+\p{Cc}]+$/u, 400),
@@ -133,6 +135,10 @@ export function readAuthority(answer: Answer): AuthorityAnswer {
       ...(log.has('quorum') ? { quorum: log.text('quorum', 1000) } : {}),
     },
   };
+}
+
+function readCa(ca: Answer): AuthorityAnswer['sshUserCa'] {
+  return { ...readNamedKey(ca), algorithm: ca.token('algorithm', /^[a-z0-9-]+$/, 64) };
 }
 
 function readNamedKey(answer: Answer): NamedKey {
@@ -330,6 +336,13 @@ export const logTypes = [
   'session.revoke',
   'subject.lock',
   'subject.unlock',
+  'host.token_new',
+  'host.token_drop',
+  'host.enrol',
+  'host.approve',
+  'host.retire',
+  'host.conflict',
+  'host.resolve',
   'krl.publish',
   'ca.create',
   'policy.change',

@@ -9,9 +9,9 @@ import express, {
   type Response,
 } from 'express';
 import { z } from 'zod';
-import { openSession, requireRole, type Caller } from '../../broker/index.ts';
+import { encodeHostRefusal, openSession, requireRole, type Caller } from '../../broker/index.ts';
 import { CodedError, printable } from '../../kernel/index.ts';
-import { readJson } from './body.ts';
+import { readJson, readText } from './body.ts';
 import { readiness } from './health.ts';
 import type { HttpDoorOptions } from './server.ts';
 import { openApiDocument } from './openapi.ts';
@@ -129,8 +129,9 @@ function dispatch(options: AppOptions): RequestHandler {
       throw methodNotAllowed(allowed);
     }
     response.locals['route'] = definition.path;
+    response.locals['text'] = definition.text !== undefined;
     const caller = callerOf(request, String(response.getHeader('X-Request-Id')));
-    const answer = await answerTo(definition, options, { request, caller });
+    const answer = await answerTo(definition, options, { request, response, caller });
     await send(response, request, definition, answer);
   };
 }
@@ -139,13 +140,15 @@ function dispatch(options: AppOptions): RequestHandler {
 async function answerTo(
   definition: Route,
   options: AppOptions,
-  { request, caller }: { request: Request; caller: Caller },
+  { request, response, caller }: { request: Request; response: Response; caller: Caller },
 ): Promise<Answer> {
   const { rooms } = options;
   const proof = { proof: oneHeader(request, 'dpop'), method: request.method, path: request.path };
   const asked = async (): Promise<Parameters<Route['handle']>[0]> => ({
     rooms,
     proof,
+    gone: () => goneSignal(response),
+    text: definition.text === undefined ? Buffer.alloc(0) : await readText(request, definition.text.maxBytes),
     query: parse(definition.query ?? nothing, request.query, 'query'),
     body: definition.body && parse(definition.body, await readJson(request), 'body'),
   });
@@ -163,6 +166,19 @@ async function answerTo(
       return definition.handle(await asked(), signedIn);
     }
   }
+}
+
+/** Beyond the 300 seconds that a host may ask for. */
+const longestWaitMs = 330_000;
+
+/** Fires when the connection closes before the answer is out. */
+function goneSignal(response: Response): AbortSignal {
+  // Longer than the longest wait, instead of the silence that other requests are allowed; node sets it back with the next request.
+  response.socket?.setTimeout(longestWaitMs);
+  const gone = new AbortController();
+  if (response.destroyed) gone.abort();
+  else response.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 const nothing = z.strictObject({});
@@ -285,6 +301,10 @@ function errorHandler({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'DPoP algs="ES256 EdDSA"');
     // The rest of a refused body is not read: the connection goes with the answer.
     if (!request.complete) response.setHeader('Connection', 'close');
+    if (response.locals['text'] === true && request.accepts(['json', 'text']) === 'text') {
+      response.status(problem.status).type('text/plain').send(encodeHostRefusal(problem));
+      return;
+    }
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   };
 }

@@ -50,6 +50,9 @@ function operation(route: Route): object {
     'x-permission': route.permission,
     security: route.permission === 'public' || route.permission === 'operator' ? [] : [{ dpop: [] }],
     ...(route.query === undefined ? {} : { parameters: parameters(route.query) }),
+    ...(route.text === undefined
+      ? {}
+      : { requestBody: { required: true, content: { 'text/plain': { schema: { type: 'string' } } } } }),
     ...(route.body === undefined
       ? {}
       : {

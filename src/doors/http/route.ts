@@ -8,6 +8,10 @@ export interface Asked<Body, Query> {
   readonly rooms: Rooms;
   readonly body: Body;
   readonly query: Query;
+  /** The body as it came, where the route takes a text; empty otherwise. */
+  readonly text: Buffer;
+  /** Fires when the client hangs up; for answers that wait. */
+  readonly gone: () => AbortSignal;
   /** The `DPoP` header and what it must speak of. */
   readonly proof: { readonly proof: string | undefined; readonly method: string; readonly path: string };
 }
@@ -27,6 +31,8 @@ interface RouteBase {
   readonly path: `/${string}`;
   readonly summary: string;
   readonly body?: z.ZodType;
+  /** Takes `text/plain` instead of JSON, up to so many bytes; refusals are text too, for clients that accept it and no JSON. */
+  readonly text?: { readonly maxBytes: number };
   readonly query?: z.ZodType;
   /** Status of success, and the schema of its JSON or the content type of its bytes. */
   readonly answers: {

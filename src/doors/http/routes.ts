@@ -16,6 +16,7 @@ import {
 } from '../../broker/index.ts';
 import { CodedError, parseSerial } from '../../kernel/index.ts';
 import { route, type Route } from './route.ts';
+import { hostRoutes } from './routes-hosts.ts';
 import * as schema from './schemas.ts';
 import {
   viewCredential,
@@ -28,6 +29,7 @@ import {
 
 /** Every route with its permission: the one table that the server, the OpenAPI document and the permission test read. */
 export const routes: readonly Route[] = [
+  ...hostRoutes,
   route({
     method: 'post',
     path: '/v1/login',

@@ -137,6 +137,7 @@ export const signAnswer = z.object({
 });
 export const caAnswer = z.object({
   sshUserCa: z.object({ publicKey: z.string(), fingerprint: z.string(), algorithm: z.string() }),
+  sshHostCa: z.object({ publicKey: z.string(), fingerprint: z.string(), algorithm: z.string() }),
   listKey: z.object({ publicKey: z.string(), fingerprint: z.string() }),
   log: z.object({ origin: z.string(), verifierKey: z.string(), quorum: z.string().nullable() }),
 });

@@ -62,8 +62,9 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
     );
     return privateKey;
   };
-  const [userCa, log] = await Promise.all([
+  const [userCa, hostCa, log] = await Promise.all([
     seal('ssh-user-ca', await generatePrivateKey(options.caType)),
+    seal('ssh-host-ca', await generatePrivateKey(options.caType)),
     seal('accounting-log', await generatePrivateKey('ed25519')),
     seal('ssh-lists', await generatePrivateKey('ed25519')),
   ]);
@@ -82,6 +83,10 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
   const logOrigin = `${names[0] ?? 'localhost'}/accounting/${systemRandom(4).toString('hex')}`;
   const origins = names.map((name) => `https://${name.includes(':') ? `[${name}]` : name}:${port}`);
   const caLine = formatPublicKey(publicKeyFromKeyObject(createSigner(userCa).publicKey), 'sallyport-user-ca');
+  const hostCaLine = formatPublicKey(
+    publicKeyFromKeyObject(createSigner(hostCa).publicKey),
+    'sallyport-host-ca',
+  );
   const logSigner = logSignerOf(createSigner(log));
   const logKey = verifierKey(logOrigin, logSigner.publicKey);
   writeFileSync(
@@ -90,6 +95,7 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
     readable,
   );
   writeFileSync(join(folder, 'ssh-user-ca.pub'), `${caLine}\n`, readable);
+  writeFileSync(join(folder, 'ssh-host-ca.pub'), `${hostCaLine}\n`, readable);
   writeFileSync(join(folder, 'accounting-log.vkey'), `${logKey}\n`, readable);
   const host = options.dnsNames.length > 0 ? '0.0.0.0' : '127.0.0.1';
   const configFile = join(folder, 'sallyport.yaml');
@@ -119,6 +125,7 @@ async function fill(folder: string, options: InitOptions, io: OperatorIo): Promi
       `Made a broker in ${folder}`,
       `  configuration  ${configFile}`,
       `  SSH user CA    ${join(folder, 'ssh-user-ca.pub')}  (${caFingerprint})`,
+      `  SSH host CA    ${join(folder, 'ssh-host-ca.pub')}  (for clients: sallyport ca show --only known-hosts)`,
       `  TLS CA         ${join(folder, 'tls', 'ca.pem')}  (for clients: SALLYPORT_CA_FILE)`,
       `  log key        ${join(folder, 'accounting-log.vkey')}  (for auditors: audit verify --key)`,
       `  passphrase     ${join(folder, 'secrets', 'keys.passphrase')}  (back it up apart from the keys)`,

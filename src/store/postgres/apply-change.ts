@@ -4,6 +4,7 @@ import { indexLock } from './log-search.ts';
 import { conflict } from './faults.ts';
 import { sendReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
+import { applyHosts } from './hosts.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
 
 /**
@@ -23,6 +24,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   applyClaims(send, change);
   applyRevocation(send, change);
   if (change.publication !== undefined) applyPublication(send, change.publication);
+  if (change.hosts !== undefined) applyHosts(send, owner, change.hosts);
   applySerials(send, owner, change);
   if (change.erase !== undefined) erase(send, change.erase);
   if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);

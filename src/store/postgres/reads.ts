@@ -3,6 +3,7 @@ import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, PersonId, Serial } from '../../kernel/index.ts';
 import type { Run } from './connections.ts';
 import { createDepartureReads } from './departures.ts';
+import { createHostReads } from './hosts.ts';
 import { searchLog } from './log-search.ts';
 import {
   big,
@@ -38,6 +39,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
 
   return {
     ...createReportedLoginReads(all),
+    ...createHostReads(all, one),
     async session(tokenHash) {
       const row = await one('SELECT * FROM session WHERE token_hash = $1', tokenHash);
       return row && toSession(row);

@@ -1,5 +1,6 @@
 import type { Change, Credential, SerialBlock } from '../../broker/index.ts';
 import type { Serial } from '../../kernel/index.ts';
+import { releasedSerials } from '../released-serials.ts';
 import { gaps } from '../serial-gaps.ts';
 import type { Send } from './apply-change.ts';
 import type { Run } from './connections.ts';
@@ -54,7 +55,7 @@ export async function abandonedBlocks(run: Run, lock: boolean): Promise<readonly
   if (lock) await run(`SELECT 1 FROM broker_lease WHERE NOT ${isLive} FOR UPDATE`);
   const { rows } = await run(
     `SELECT b.first, b.last, ca.fingerprint,
-       ARRAY(SELECT serial FROM credential c WHERE c.ca_id = b.ca_id AND c.serial BETWEEN b.first AND b.last ORDER BY serial)::text[] AS taken
+       ARRAY(SELECT serial FROM ${releasedSerials} c WHERE c.ca_id = b.ca_id AND c.serial BETWEEN b.first AND b.last ORDER BY serial)::text[] AS taken
      FROM serial_block b JOIN ca ON ca.id = b.ca_id WHERE ${isOwnerless} ORDER BY b.ca_id, b.first`,
   );
   return rows.flatMap((row) => {
@@ -117,7 +118,7 @@ export function applySerials(send: Send, owner: string, change: Change): void {
          SELECT 1 FROM serial_block b JOIN ca ON ca.id = b.ca_id
          WHERE ca.fingerprint = $1 AND b.owner = $4 AND b.first <= $2 AND b.last >= $3
        ) AND NOT EXISTS (
-         SELECT 1 FROM credential c JOIN ca ON ca.id = c.ca_id WHERE ca.fingerprint = $1 AND c.serial BETWEEN $2 AND $3
+         SELECT 1 FROM ${releasedSerials} c JOIN ca ON ca.id = c.ca_id WHERE ca.fingerprint = $1 AND c.serial BETWEEN $2 AND $3
        ) AS held`,
       [block.caFingerprint, block.first, block.last, owner],
       ({ rows }) => {

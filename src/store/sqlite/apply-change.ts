@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { Change, Guard, Publication } from '../../broker/index.ts';
 import { conflict } from './faults.ts';
+import { applyHosts } from './hosts.ts';
 import { applyReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
 import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
@@ -29,6 +30,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     applyCredential(writing, change);
     applyRevocation(writing, change);
     if (change.publication !== undefined) applyPublication(writing, change.publication);
+    if (change.hosts !== undefined) applyHosts(statement, before, change.hosts);
     applySerials(statement, before, change);
     if (change.erase !== undefined) erase(writing, change.erase);
     if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);

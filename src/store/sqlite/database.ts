@@ -8,8 +8,17 @@ import { cosignedCheckpoint } from '../migrations/003-cosigned-checkpoint.ts';
 import { revokedRange } from '../migrations/004-revoked-range.ts';
 import { reportedLogins } from '../migrations/005-reported-logins.ts';
 import { departures } from '../migrations/006-departures.ts';
+import { hosts } from '../migrations/007-hosts.ts';
 
-const migrations = [first, tilesSearchSinks, cosignedCheckpoint, revokedRange, reportedLogins, departures];
+const migrations = [
+  first,
+  tilesSearchSinks,
+  cosignedCheckpoint,
+  revokedRange,
+  reportedLogins,
+  departures,
+  hosts,
+];
 const databaseName = 'sallyport.db';
 
 export interface OpenDatabases {

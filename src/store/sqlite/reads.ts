@@ -4,6 +4,7 @@ import type { CredentialTarget, Reads, RevokedKeyId } from '../../broker/index.t
 import type { ThrottleRow } from '../../identity/index.ts';
 import type { KeyId, Serial } from '../../kernel/index.ts';
 import { createDepartureReads } from './departures.ts';
+import { createHostReads } from './hosts.ts';
 import { createLogSearch } from './log-search.ts';
 import {
   blob,
@@ -41,6 +42,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
 
   return {
     ...createReportedLoginReads(all),
+    ...createHostReads(all, one),
     session: async (tokenHash) => point.session(tokenHash),
     person: async (personId) => point.person(personId),
     principalOwners: async (principals) => point.principalOwners(principals),

@@ -1,5 +1,6 @@
 import type { Change, Credential, SerialBlock } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
+import { releasedSerials } from '../released-serials.ts';
 import { gaps } from '../serial-gaps.ts';
 import type { Row } from '../rows.ts';
 import type { Statements } from './statements.ts';
@@ -39,7 +40,7 @@ export function abandonedBlocks(statement: Statements, before: ReservedBefore): 
     const [blockFirst, blockLast] = [block['first'] as bigint, block['last'] as bigint];
     if (blockFirst >= (before.get(caFingerprint) ?? 1n)) return [];
     const issued = statement(
-      'SELECT serial FROM credential WHERE ca_id = ? AND serial BETWEEN ? AND ? ORDER BY serial',
+      `SELECT serial FROM ${releasedSerials} WHERE ca_id = ? AND serial BETWEEN ? AND ? ORDER BY serial`,
     ).all(block['ca_id'] as bigint, blockFirst, blockLast) as Row[];
     const taken = issued.map((row) => row['serial'] as bigint);
     return gaps(blockFirst, blockLast, taken).map(([first, last]) => ({
@@ -74,7 +75,7 @@ export function applySerials(statement: Statements, before: ReservedBefore, chan
   for (const block of change.voidedSerials ?? []) {
     checkHeld(statement, before, block);
     const released = statement(
-      `SELECT 1 FROM credential c JOIN ca ON ca.id = c.ca_id WHERE ca.fingerprint = ? AND c.serial BETWEEN ? AND ?`,
+      `SELECT 1 FROM ${releasedSerials} c JOIN ca ON ca.id = c.ca_id WHERE ca.fingerprint = ? AND c.serial BETWEEN ? AND ?`,
     ).get(block.caFingerprint, block.first, block.last);
     if (released !== undefined) throw lost({ ...block, serial: block.first });
     settle(statement, block);

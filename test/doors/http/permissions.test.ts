@@ -12,6 +12,7 @@ import {
   startTestBroker,
   type TestBroker,
 } from '../../support/broker.ts';
+import { newProtocolHost } from '../../support/protocol-host.ts';
 import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
 
 const auditor = { ...reader, groups: ['auditors', 'users'] };
@@ -65,9 +66,38 @@ async function issueToAlice(): Promise<void> {
   ({ serial: serialOfAlice } = await (await broker.loggedIn(alice)).sign(newPublicKey(), {}));
 }
 
+const tokenAsked = {
+  names: ['*.example.com'],
+  addresses: [],
+  group: 'default',
+  maxUses: 1,
+  lifeSeconds: 600,
+};
+let machine = newProtocolHost({ clock });
+let tokenOfHost = { id: '', token: '' };
+let countOfHosts = 0;
+const nameOfHost = (): string => `h${countOfHosts}.example.com`;
+async function newToken(): Promise<void> {
+  tokenOfHost = await (await broker.loggedIn(boss)).newHostToken(tokenAsked);
+  machine = newProtocolHost({ clock });
+  countOfHosts += 1;
+}
+async function newHost(): Promise<void> {
+  await newToken();
+  await machine.enrol(broker, tokenOfHost.token, [nameOfHost()]);
+}
+
 /** A request that succeeds for whoever may make it. A new route belongs in here, or these tests fail. */
 const samples: Readonly<
-  Record<string, { query?: string | (() => string); body?: () => object; prepare?: () => Promise<void> }>
+  Record<
+    string,
+    {
+      query?: string | (() => string);
+      body?: () => object;
+      text?: () => string;
+      prepare?: () => Promise<void>;
+    }
+  >
 > = {
   'post /v1/login': { body: () => ({ login: 'dora', password: dora.password }) },
   'get /v1/session': {},
@@ -76,6 +106,16 @@ const samples: Readonly<
   'get /v1/ca': {},
   'get /v1/krl': {},
   'get /v1/krl.sig': {},
+  'get /v1/hosts/enrol.sh': {},
+  'post /v1/hosts/enrol': {
+    text: () => machine.enrolment(tokenOfHost.token, [nameOfHost()]),
+    prepare: newToken,
+  },
+  'post /v1/hosts/renew': { text: () => machine.renewal(), prepare: newHost },
+  'post /v1/hosts/sync': { text: () => machine.syncing(), prepare: newHost },
+  'post /v1/admin/hosts/tokens': { body: () => tokenAsked },
+  'get /v1/admin/hosts/tokens': {},
+  'post /v1/admin/hosts/tokens/drop': { body: () => ({ id: tokenOfHost.id }), prepare: newToken },
   'get /v1/policy/explain': {},
   'post /v1/admin/revoke': {
     body: () => ({ target: { kind: 'person', value: 'dora' }, reason: 'test', apply: true }),
@@ -207,7 +247,9 @@ async function attempt(route: Route, credential: Credential, port = broker.port)
     headers['dpop'] = proofFor(broker, generateProofKey(), { method, path: route.path }, clock);
   }
   if (route.body !== undefined) headers['content-type'] = 'application/json';
-  const body = sample.body === undefined ? {} : { body: JSON.stringify(sample.body()) };
+  if (route.text !== undefined) headers['content-type'] = 'text/plain';
+  const text = sample.text?.() ?? (sample.body === undefined ? undefined : JSON.stringify(sample.body()));
+  const body = text === undefined ? {} : { body: text };
   const query = typeof sample.query === 'function' ? sample.query() : sample.query;
   const path = `${route.path}${query ?? ''}`;
   return ask({ ...broker, port }, { method, path, headers, ...body });

@@ -10,6 +10,12 @@ const host = { kind: 'host', host_id: 'h-1', name: 'web1.example.com' };
 const login = { account: 'alice', method: 'publickey', at: '2026-11-23T12:00:00.000Z', boot: 'b', seq: '3' };
 const { cred } = issued.fields as { cred: Record<string, string | readonly string[]> };
 
+const hostPart = {
+  target: { kind: 'host', host_id: 'h-aaaaaaaaaaaaaaaaaaaaaaaaaa', name: 'web-1' },
+  host: { state: 'enrolled', group: 'web', names: ['web-1'] },
+  corr,
+};
+
 const draft = (type: EntryDraft['type'], over: Omit<Partial<EntryDraft>, 'type'> = {}): EntryDraft => ({
   type,
   outcome: 'success',
@@ -95,6 +101,32 @@ export const everyType: readonly EntryDraft[] = [
     personal: { ...from, reason: 'x' },
   }),
   draft('subject.unlock', { actor: person, subject: { uid: 'corp:6' }, fields: { corr }, personal: from }),
+  draft('host.token_new', {
+    actor: person,
+    fields: {
+      target: { kind: 'host_token', value: 'tk-1' },
+      token: { group: 'web', names: ['web-*'], addresses: [], max_uses: 1, expires: 'x' },
+      corr,
+    },
+    personal: from,
+  }),
+  draft('host.token_drop', {
+    actor: person,
+    fields: { target: { kind: 'host_token', value: 'tk-1' }, corr },
+    personal: from,
+  }),
+  draft('host.enrol', {
+    ...denied,
+    actor: { kind: 'host' },
+    fields: { host: { names: ['web-1'], token_fault: 'expired' }, corr },
+    personal: { 'src.ip': '192.0.2.9' },
+  }),
+  ...(['host.enrol', 'host.conflict'] as const).map((type) =>
+    draft(type, { actor: { kind: 'host' }, fields: hostPart, personal: { 'src.ip': '192.0.2.9' } }),
+  ),
+  ...(['host.approve', 'host.retire', 'host.resolve'] as const).map((type) =>
+    draft(type, { actor: person, fields: hostPart, personal: from }),
+  ),
   draft('krl.publish', {
     fields: {
       artifact: { version: '9', sha256: 'ab'.repeat(32), size: 53 },

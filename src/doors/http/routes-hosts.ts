@@ -1,0 +1,123 @@
+import {
+  dropHostToken,
+  encodeHostAnswer,
+  enrolHost,
+  listHostTokens,
+  newHostToken,
+  parseHostRequest,
+  renewHost,
+  syncHost,
+  type EnrolledHost,
+  type Rooms,
+} from '../../broker/index.ts';
+import { CodedError } from '../../kernel/index.ts';
+import { route, type BytesAnswer, type Route } from './route.ts';
+import * as schema from './schemas-hosts.ts';
+import { viewHostToken } from './views-hosts.ts';
+
+const text = { maxBytes: 64 * 1024 };
+const plain = 'text/plain; charset=utf-8';
+
+/** What hosts ask, in text that they sign, and what admins do with them. */
+export const hostRoutes: readonly Route[] = [
+  route({
+    method: 'get',
+    path: '/v1/hosts/enrol.sh',
+    permission: 'public',
+    summary: 'The script that enrols a host, with the address and the keys of this broker in it.',
+    answers: { status: 200, contentType: 'text/plain' },
+    async handle({ rooms }) {
+      const bytes = rooms.hosts.script();
+      if (bytes !== undefined) return { contentType: plain, bytes };
+      throw new CodedError('hosts.no_script', 'This broker has no host script to give.', {
+        next: 'Install a version of Sallyport that brings host/sallyport-host.sh.',
+      });
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/hosts/enrol',
+    permission: 'public',
+    summary:
+      'A machine becomes a host, by a token or for an admin to approve (docs/formats/host-protocol.md).',
+    text,
+    answers: { status: 200, contentType: 'text/plain' },
+    async handle({ rooms, text: body }, caller) {
+      return hostAnswer(rooms, await enrolHost(rooms, parseHostRequest(body, 'enrol'), caller));
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/hosts/renew',
+    permission: 'public',
+    summary: 'New host certificates, by proof of possession of the host keys.',
+    text,
+    answers: { status: 200, contentType: 'text/plain' },
+    async handle({ rooms, text: body }, caller) {
+      return hostAnswer(rooms, await renewHost(rooms, parseHostRequest(body, 'renew'), caller));
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/hosts/sync',
+    permission: 'public',
+    summary:
+      'The signed trust bundle of a host when there is a newer one, at once or after a wait; 204 when there is none.',
+    text,
+    answers: { status: 200, others: [204], contentType: 'text/plain' },
+    async handle({ rooms, text: body, gone }, caller) {
+      const bytes = await syncHost(rooms, parseHostRequest(body, 'sync'), { ...caller, gone: gone() });
+      return bytes === undefined ? 'nothing' : { contentType: plain, bytes };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/tokens',
+    permission: 'admin',
+    summary: 'A token that enrols hosts of these names; it is shown this once.',
+    body: schema.hostTokenBody,
+    answers: { status: 201, json: schema.newHostTokenAnswer },
+    async handle({ rooms, body }, caller) {
+      const { secret, token } = await newHostToken(rooms, body, caller);
+      return { json: { token: secret, ...viewHostToken(token, rooms.clock.nowMs()) } };
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/admin/hosts/tokens',
+    permission: 'admin-or-auditor',
+    summary: 'Tokens that enrol hosts, newest first, without their secrets.',
+    answers: { status: 200, json: schema.hostTokensAnswer },
+    async handle({ rooms }) {
+      const nowMs = rooms.clock.nowMs();
+      return { json: { tokens: (await listHostTokens(rooms)).map((token) => viewHostToken(token, nowMs)) } };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/tokens/drop',
+    permission: 'admin',
+    summary: 'Nobody enrols with this token any more.',
+    body: schema.dropHostTokenBody,
+    answers: { status: 200, json: schema.hostTokenAnswer },
+    async handle({ rooms, body }, caller) {
+      return { json: viewHostToken(await dropHostToken(rooms, body, caller), rooms.clock.nowMs()) };
+    },
+  }),
+];
+
+function hostAnswer(rooms: Rooms, { host, certificates }: EnrolledHost): BytesAnswer {
+  return {
+    contentType: plain,
+    bytes: encodeHostAnswer([
+      ['status', host.state],
+      ['host', host.id],
+      ['group', host.group],
+      ['bundle-key', rooms.hosts.bundles.bundleKey],
+      ['fingerprint', host.identityFingerprint],
+      ...host.names.map((name) => ['name', name] as const),
+      ...host.addresses.map((address) => ['address', address] as const),
+      ...certificates.map((certificate) => ['certificate', certificate] as const),
+    ]),
+  };
+}
