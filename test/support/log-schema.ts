@@ -23,18 +23,27 @@ export function schemaFaults(entry: unknown): readonly string[] {
   );
 }
 
+/** @throws Error when one of these entries, in the clear, is not what the documented schema describes */
+export function refuseUndocumentedEntries(entries: Iterable<string>): void {
+  for (const text of entries) {
+    const faults = schemaFaults(JSON.parse(text));
+    if (faults.length > 0) throw new Error(`undocumented entry ${text}:\n${faults.join('\n')}`);
+  }
+}
+
 /** @throws Error when a broker in this folder wrote an entry that the documented schema does not describe. */
 export function refuseUndocumented(folder: string): void {
   const path = join(folder, 'data', 'sallyport.db');
   if (!existsSync(path)) return;
   const database = new DatabaseSync(path);
   try {
-    for (const { entry } of database.prepare('SELECT entry FROM log_entry').iterate()) {
-      const text = Buffer.from(entry as Uint8Array).toString('utf8');
-      const faults = schemaFaults(JSON.parse(text));
-      if (faults.length > 0) throw new Error(`undocumented entry ${text}:\n${faults.join('\n')}`);
-    }
+    refuseUndocumentedEntries(entriesOf(database));
   } finally {
     database.close();
   }
+}
+
+function* entriesOf(database: DatabaseSync): Generator<string> {
+  for (const { entry } of database.prepare('SELECT entry FROM log_entry').iterate())
+    yield Buffer.from(entry as Uint8Array).toString('utf8');
 }

@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/main/config.ts';
 import { createStore, logSignerOf, openKeys } from '../../src/main/load.ts';
 import { makeBrokerFolder, type BrokerFolder, type BrokerFolderOptions } from './broker.ts';
 import { freePort } from './free-port.ts';
+import { refuseUndocumentedEntries } from './log-schema.ts';
 import { serve, type Served } from './serve.ts';
 import { addressOf, broker, doneWith, grants, newDatabase, owner, type PostgresServer } from './postgres.ts';
 
@@ -46,10 +47,25 @@ export async function brokersOnPostgres(
     folders,
     database,
     remove() {
+      refuseUndocumentedEntries(entriesOf(server, database));
       for (const folder of folders) folder.remove();
       doneWith(database);
     },
   };
+}
+
+/** Everything in the log, past every broker. */
+function* entriesOf(server: PostgresServer, database: string): Generator<string> {
+  const perPage = 500;
+  for (let from = 0; ; from += perPage) {
+    const page = server.sql(
+      database,
+      `SELECT convert_from(entry, 'UTF8') FROM log_entry WHERE idx >= ${from} ORDER BY idx LIMIT ${perPage}`,
+    );
+    if (page === '') return;
+    // Canonical JSON has no line breaks.
+    yield* page.split('\n');
+  }
 }
 
 /** Starts the first, gives the others the checkpoint that it keeps, as an operator does who adds a broker, and starts them. */

@@ -25,6 +25,8 @@ export interface PostgresServer {
   readonly port: number;
   /** PEM of the authority of its certificate, which is for 127.0.0.1. Clear text is taken as well. */
   readonly ca: string;
+  /** Where it keeps its data: tables in `base`, its write-ahead log in `pg_wal`. */
+  readonly data: string;
   /** Runs SQL as the superuser. @throws Error with the server's words */
   sql(database: string, text: string): string;
   /** The same, while others go on. */
@@ -139,6 +141,7 @@ function serverIn(folder: string, port: number): PostgresServer {
   };
   return {
     port,
+    data,
     get ca() {
       return readFileSync(join(folder, 'tls', 'ca.crt'), 'utf8');
     },

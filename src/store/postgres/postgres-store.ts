@@ -97,13 +97,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 }
 
 /**
- * Dead rows go from the tables that held clear values; whoever is not their owner is told so by the server and changes nothing. What
+ * Dead rows go from the tables that held clear values; whoever is not their owner is told so by the server and changes nothing. `ANALYZE`, because the planner's statistics hold values as well. What
  * the server's own write-ahead log and its backups keep is beyond any client.
  */
 async function scrub(connections: Connections, how: 'quick' | 'thorough'): Promise<void> {
   const tables = 'log_opening, log_reason, credential, person, session';
   try {
-    await connections.ask(`VACUUM ${how === 'thorough' ? 'FULL ' : ''}${tables}`);
+    await connections.ask(`VACUUM ${how === 'thorough' ? '(FULL, ANALYZE)' : ''} ${tables}`);
   } catch (error) {
     throw asCoded(error, 'The database refused to clean up');
   }
