@@ -92,6 +92,7 @@ export class Cosigning {
   /** The note in the database that was looked at last. */
   #looked: string | undefined;
   #round: Round | undefined;
+  #isFailing = false;
   #looking: Promise<void> | undefined;
   #keeping: Promise<void> = Promise.resolve();
 
@@ -119,6 +120,11 @@ export class Cosigning {
   /** The newest checkpoint that met the quorum, durable. */
   get newest(): CosignedCheckpoint | undefined {
     return this.#newest;
+  }
+
+  /** The last round that ended had no quorum, and there was none since: who waits for one now will not get it. */
+  get isFailing(): boolean {
+    return this.#isFailing;
   }
 
   /** What the policy asks for, for people. */
@@ -201,6 +207,7 @@ export class Cosigning {
   #becomesNewest(kept: CosignedCheckpoint): void {
     if (this.#newest !== undefined && this.#newest.size > kept.size) return;
     this.#newest = kept;
+    this.#isFailing = false;
     for (const settle of this.#waiting) settle(kept);
   }
 
@@ -210,6 +217,7 @@ export class Cosigning {
       const ageMs = elapsedMs - round.startedElapsedMs;
       const over = this.#isCovered(round) || ageMs >= longestRoundMs || !this.#mayStillMeet(round);
       if (ageMs < betweenRoundsMs || !over) return;
+      if (!this.#isCovered(round)) this.#isFailing = true;
     }
     const { size, checkpoint: note } = await this.#parts.store.logHead();
     if (size <= (round?.size ?? -1n) || size <= (this.#newest?.size ?? -1n)) return;

@@ -14,7 +14,7 @@ import { lockedOut } from './open-session.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { voidSerial } from './void-serial.ts';
 import type { Committed, Credential } from './unit-of-work.ts';
-import { waitForQuorum } from './witnessed-release.ts';
+import { quorumOutOfReach, waitForQuorum } from './witnessed-release.ts';
 
 export interface SshUserRequest {
   /** In any format that `readSubjectKey` takes. */
@@ -94,6 +94,8 @@ export async function issueSshUser(
     });
   }
   const { grant } = decision;
+  const unwitnessed = grant.requireWitness ? quorumOutOfReach(rooms) : undefined;
+  if (unwitnessed !== undefined) return refuse(rooms, caller, request, { subject, error: unwitnessed });
 
   // 4. A serial, reserved durably before it is signed; the certificate, linted; the signature.
   const serial = await rooms.serials.next();

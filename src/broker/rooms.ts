@@ -41,7 +41,7 @@ export interface Rooms {
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
   /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */
-  readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest'> | undefined;
+  readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest' | 'isFailing'> | undefined;
   readonly krl: KrlPublisher;
   readonly hosts: HostRooms;
   readonly delivery: Pick<LogDelivery, 'states'>;

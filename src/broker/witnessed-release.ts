@@ -7,6 +7,16 @@ import type { Credential } from './unit-of-work.ts';
 const quorumWaitMs = 10_000;
 const shownWaitMs = 3000;
 
+/** Why nothing is issued that must wait for a quorum; undefined when one is to be expected. */
+export function quorumOutOfReach({ cosigning }: Pick<Rooms, 'cosigning'>): CodedError | undefined {
+  if (cosigning?.isFailing === false) return undefined;
+  return new CodedError(
+    'accounting.no_quorum',
+    'Too few witnesses cosign the log at present; nothing was issued.',
+    { next: 'Try again in a minute. If it stays, tell whoever runs the broker that witnesses are down.' },
+  );
+}
+
 /**
  * Waits until a quorum of witnesses has cosigned a checkpoint that covers the issue of a certificate. Without one it is revoked,
  * and the list published: it was never handed out, and must not be good should it turn up.

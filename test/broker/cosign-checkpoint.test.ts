@@ -354,6 +354,42 @@ describe('cosigning', () => {
 });
 
 describe('waiting for a quorum', () => {
+  it('is without hope from the end of a round without one until there is one', async () => {
+    let up = false;
+    const flaky = witnesses.map((one): WitnessClient => {
+      const client = honest(one);
+      return { addCheckpoint: (...asked) => (up ? client : dead).addCheckpoint(...asked) };
+    });
+    const running = start(flaky);
+    expect(running.isFailing).toBe(false);
+    await store.commit({ entries: entries(5) });
+    await second(running);
+    expect(running.isFailing).toBe(false);
+    await second(running);
+    expect(running.isFailing).toBe(true);
+    for (let nth = 0; nth < 30; nth += 1) await second(running);
+    expect(running.isFailing).toBe(true);
+    up = true;
+    // Without a new entry: its pauses end by themselves.
+    for (let nth = 0; nth < 16; nth += 1) await second(running);
+    expect(running.isFailing).toBe(false);
+    for (let nth = 0; nth < 5; nth += 1) {
+      await store.commit({ entries: entries(1) });
+      await second(running);
+      expect(running.isFailing).toBe(false);
+    }
+  });
+
+  it('has hope again when another broker gets one', async () => {
+    const running = start([dead, dead, dead]);
+    await store.commit({ entries: entries(5) });
+    for (let nth = 0; nth < 3; nth += 1) await second(running);
+    expect(running.isFailing).toBe(true);
+    await second(startAnother(witnesses.map((one) => honest(one))));
+    await second(running);
+    expect(running.isFailing).toBe(false);
+  });
+
   it('ends with a checkpoint that covers the entry', async () => {
     const running = start(witnesses.map((one) => honest(one)));
     const { firstIndex } = await store.commit({ entries: entries(5) });

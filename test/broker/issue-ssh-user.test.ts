@@ -17,6 +17,7 @@ import { CodedError, isCodedError, systemRandom, type Principal } from '../../sr
 import { openKeyFile } from '../../src/keys/index.ts';
 import { startBroker } from '../../src/main/broker.ts';
 import { loadConfig } from '../../src/main/config.ts';
+import { parsePolicy } from '../../src/policy/index.ts';
 import { formatPublicKey, parseCertificate, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, auditor, bob, boss, startTestBroker, type TestBroker } from '../support/broker.ts';
 import { codeOf } from '../support/code-of.ts';
@@ -55,6 +56,11 @@ profiles:
   admins:
     who: {groups: [builtin:admins]}
     principals: {explicit: [deploy]}
+`;
+const sealedProfile = `  sealed:
+    who: {groups: [builtin:users]}
+    principals: {explicit: [sealed]}
+    require-witness: true
 `;
 
 // A Friday, and then real time, so that sessions and windows are where the tests want them.
@@ -171,6 +177,30 @@ describe('a refused request', () => {
     const [entry, ...more] = await entriesSince(before);
     expect(more).toEqual([]);
     expect(entry).toMatchObject({ type: 'cred.issue_denied', outcome: 'denied', reason_code: code });
+  });
+
+  it.each([
+    ['witnesses do not answer', { isFailing: true }],
+    ['there are no witnesses', undefined],
+  ])('because %s costs no signature and no serial, and is recorded', async (_why, state) => {
+    const by = await caller();
+    const before = await logSize();
+    const reserved = await rooms.store.abandonedSerials();
+    const cosigning: Rooms['cosigning'] = state && {
+      ...state,
+      newest: undefined,
+      look: nothing,
+      covering: async () => undefined,
+    };
+    const sealed = parsePolicy(policy + sealedProfile, 'policy.yaml');
+    const request = { publicKey: key(), profile: 'sealed' };
+    const unwitnessed = { ...rooms, cosigning, policy: () => sealed };
+    expect(await codeOf(issueSshUser(unwitnessed, request, by))).toBe('accounting.no_quorum');
+    expect(signer.count).toBe(0);
+    expect(await rooms.store.abandonedSerials()).toEqual(reserved);
+    expect(await entriesSince(before)).toMatchObject([
+      { type: 'cred.issue_denied', outcome: 'denied', reason_code: 'accounting.no_quorum' },
+    ]);
   });
 
   it('for a revoked key costs no signature and no serial', async () => {
