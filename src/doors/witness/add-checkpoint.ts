@@ -26,8 +26,13 @@ export interface WitnessEvent {
   readonly origin: string;
   readonly size: bigint;
   readonly why?: string;
-  /** The signed checkpoint, where it does not fit what was seen before: evidence against the log. */
-  readonly evidence?: string;
+  /** Two signed checkpoints of one size with different roots, the one sent and the one seen before: evidence against the log. */
+  readonly evidence?: { readonly sent: string; readonly seen: string };
+  /**
+   * The signed checkpoint, where no proof came with it that would hold. Evidence of nothing: whoever has a receipt of this log can
+   * send its checkpoint without one.
+   */
+  readonly unproven?: string;
 }
 
 export interface WitnessOptions {
@@ -80,7 +85,8 @@ export function createWitness(options: WitnessOptions): Witness {
         origin: note.origin,
         size: note.size,
         ...(answer.status === 200 ? {} : { why: answer.body.trim() }),
-        ...(answer.evidence === true ? { evidence: request.note } : {}),
+        ...(answer.seen === undefined ? {} : { evidence: { sent: request.note, seen: answer.seen } }),
+        ...(answer.status === 422 ? { unproven: request.note } : {}),
       });
       return answer;
     },
@@ -90,19 +96,17 @@ export function createWitness(options: WitnessOptions): Witness {
     { old, proof, note: sent }: AddCheckpoint,
     note: WitnessedNote,
     pinned: readonly PinnedKey[],
-  ): WitnessAnswer & { readonly evidence?: boolean } {
+  ): WitnessAnswer & { readonly seen?: string } {
     if (!isSignedBy(note, pinned)) return refused(403, 'No key of this log signed the checkpoint.');
     if (old > note.size) return refused(400, 'The old size is larger than that of the checkpoint.');
     const before = known(note.origin, pinned);
     if (old !== before.size) return sizeIs(before.size);
     if (old === note.size && !before.root.equals(note.root)) {
-      const why = 'Another tree of the same size was seen before.';
-      return { ...refused(409, why), evidence: true };
+      const answer = refused(409, 'Another tree of the same size was seen before.');
+      return before.note === undefined ? answer : { ...answer, seen: before.note };
     }
-    if (!isContinuation({ before, after: note, proof })) {
-      const why = 'The proof does not show that this tree continues the one seen before.';
-      return { ...refused(422, why), evidence: true };
-    }
+    if (!isContinuation({ before, after: note, proof }))
+      return refused(422, 'No proof came that this tree continues the one seen before.');
     // Durable before it leaves: after a crash this witness must still know what it vouched for.
     if (note.size > before.size) memory.write(note.origin, sent);
     const { name, signer, clock } = options;
@@ -115,11 +119,12 @@ export function createWitness(options: WitnessOptions): Witness {
   function known(
     origin: string,
     pinned: readonly PinnedKey[],
-  ): { readonly size: bigint; readonly root: Buffer } {
+  ): Pick<WitnessedNote, 'size' | 'root'> & { readonly note?: string } {
     const written = memory.read(origin);
     if (written === undefined) return { size: 0n, root: rootOfNothing() };
     const note = parseWitnessedNote(written);
-    if (typeof note !== 'string' && note.origin === origin && isSignedBy(note, pinned)) return note;
+    if (typeof note !== 'string' && note.origin === origin && isSignedBy(note, pinned))
+      return { size: note.size, root: note.root, note: written };
     throw new CodedError(
       'witness.bad_memory',
       `What is kept of the log ${origin} is not a checkpoint that this log signed.`,

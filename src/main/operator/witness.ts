@@ -5,7 +5,14 @@ import { createSecureContext } from 'node:tls';
 import { cosignerKey } from '../../accounting/index.ts';
 import type { Outcome, OperatorIo, WitnessInitOptions } from '../../doors/cli/index.ts';
 import { createWitness, lockFolder, openWitnessDoor, type LogMemory } from '../../doors/witness/index.ts';
-import { CodedError, isSystemError, sha256, systemClock, systemRandom } from '../../kernel/index.ts';
+import {
+  CodedError,
+  isSystemError,
+  sha256,
+  systemClock,
+  systemRandom,
+  systemStopwatch,
+} from '../../kernel/index.ts';
 import {
   checkTrustedFolder,
   createPrivateFile,
@@ -17,6 +24,7 @@ import { pino } from 'pino';
 import { checkpointFile } from '../checkpoint-file.ts';
 import { logSignerOf } from '../load.ts';
 import { readConfigured } from '../read-configured.ts';
+import { witnessLines } from './witness-lines.ts';
 import { loadWitnessConfig, type WitnessConfig } from '../witness-config.ts';
 
 const readable = { mode: 0o644 };
@@ -76,11 +84,7 @@ export async function serveWitness(
       logs: config.logs,
       memory: filesIn(config.state),
       clock: systemClock,
-      observe: ({ what, size, ...event }) => {
-        const shown = { ...event, size: String(size) };
-        if (event.evidence === undefined) log.info(shown, what);
-        else log.error(shown, 'this log shows another history than before: keep this line');
-      },
+      observe: witnessLines(log, systemStopwatch),
     });
     const { host, port } = config;
     const failed = (error: unknown): void => log.error({ err: error }, 'nothing was cosigned');

@@ -120,9 +120,21 @@ describe('a witness', () => {
     const proof = await consistencyProof(10n, 21n, fork.readTile);
     expect(witness.addCheckpoint(bodyOf(10, proof, later)).status).toBe(422);
     expect(witness.addCheckpoint(bodyOf(10, await proofOf(10, 21), later)).status).toBe(422);
-    expect(events.map(({ evidence }) => evidence)).toEqual([same, later, later]);
+    expect(events.map(({ evidence, unproven }) => [evidence, unproven])).toEqual([
+      [{ sent: same, seen: noteAt(10) }, undefined],
+      [undefined, later],
+      [undefined, later],
+    ]);
     expect(kept.get(origin)).toBe(noteAt(10));
     expect(await send(witness, 10, 21)).toBe(200);
+  });
+
+  it('accuses no log because somebody sends one of its checkpoints without a proof', () => {
+    const { witness, events } = setUp({ kept: new Map([[origin, noteAt(6)]]) });
+    const receipt = noteAt(15);
+    expect(witness.addCheckpoint(bodyOf(6, [Buffer.alloc(32)], receipt)).status).toBe(422);
+    expect(events.map(({ evidence }) => evidence)).toEqual([undefined]);
+    expect(events[0]).toMatchObject({ status: 422, unproven: receipt });
   });
 
   it.each([
