@@ -9,7 +9,7 @@ import { CodedError, type HostId } from '../kernel/index.ts';
 import type { Host } from './host-rows.ts';
 import type { Rooms } from './rooms.ts';
 
-type OfKnownHost = Extract<HostRequest, { action: 'renew' | 'sync' }>;
+type OfKnownHost = Extract<HostRequest, { action: 'renew' | 'sync' | 'report' }>;
 
 /**
  * The host that made a request: it is known, its identity key and every host key it names signed these very bytes, now and once. What

@@ -4,6 +4,7 @@
  * or of wire formats, and no credential leaves it before its entry is durable.
  */
 export * from './approve-host.ts';
+export * from './decide-response.ts';
 export * from './deliver-log.ts';
 export type { DepartureLimits } from './departure-breaker.ts';
 export type * from './departures.ts';
@@ -27,6 +28,7 @@ export * from './judge-logins.ts';
 export * from './kept-checkpoint.ts';
 export * from './list-hosts.ts';
 export * from './list-issued.ts';
+export * from './list-logins.ts';
 export * from './lock-person.ts';
 export * from './log-in.ts';
 export type * from './new-log.ts';
@@ -38,10 +40,13 @@ export * from './read-log.ts';
 export * from './recover-log.ts';
 export * from './release-principal.ts';
 export * from './renew-host.ts';
+export * from './report-logins.ts';
 export type * from './reported-login.ts';
 export * from './require-role.ts';
 export * from './resolve-host.ts';
 export * from './retire-host.ts';
+export * from './respond-to-logins.ts';
+export type * from './response-row.ts';
 export * from './revoke.ts';
 export * from './rooms.ts';
 export * from './serial-source.ts';

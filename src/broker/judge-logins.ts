@@ -39,9 +39,13 @@ export interface JudgedLogin {
   readonly personId: PersonId | undefined;
 }
 
+/** A login that was judged, with the place of its entry in the log. */
+export type LoggedLogin = JudgedLogin & { readonly entryIndex: bigint };
+
 type Asked = Pick<Rooms, 'store' | 'clock' | 'issuer' | 'loginRules'>;
 
 const perTurn = 200;
+const quietEveryMs = 300_000;
 
 /**
  * A host tells what happened there. What an issued certificate explains becomes an entry at once; every other login waits a moment and is
@@ -55,12 +59,17 @@ export async function takeReport(
   { boot, events }: { readonly boot: string; readonly events: readonly ReportedEvent[] },
 ): Promise<bigint> {
   const { store, clock } = rooms;
-  const from = await store.reportPosition(host.id, boot);
+  const { next: from, reportedMs } = await store.reportPosition(host.id, boot);
   const fresh = events.filter(({ seq }) => seq >= from);
   const [first, last] = [fresh[0], fresh.at(-1)];
-  if (first === undefined || last === undefined) return from;
-
   const nowMs = clock.nowMs();
+  if (first === undefined || last === undefined) {
+    // Nothing new is news as well, for the coverage; not at each call.
+    const progress = { hostId: host.id, boot, from, next: from, atMs: nowMs };
+    if (nowMs - reportedMs >= quietEveryMs) await store.commit({ reportedLogins: { progress }, entries: [] });
+    return from;
+  }
+
   const entries: EntryDraft[] = [];
   if (first.seq > from)
     entries.push(gapEntry(host, { boot, from, to: first.seq - 1n, why: 'not-reported' }, nowMs));
@@ -75,7 +84,7 @@ export async function takeReport(
     if (judged?.verdict === 'explained') entries.push(loginEntry(judged, nowMs));
     else if (judged !== undefined) waiting.push({ ...login, dueMs: nowMs + rooms.loginRules.holdMs });
   }
-  const progress: ReportProgress = { hostId: host.id, boot, from, next: last.seq + 1n };
+  const progress: ReportProgress = { hostId: host.id, boot, from, next: last.seq + 1n, atMs: nowMs };
   await store.commit({ reportedLogins: { progress, waiting }, entries });
   return progress.next;
 }
@@ -87,9 +96,9 @@ export async function takeReport(
 export async function judgeDueLogins(
   rooms: Asked,
   hostOf: (hostId: string) => Promise<ReportingHost>,
-): Promise<readonly JudgedLogin[]> {
+): Promise<readonly LoggedLogin[]> {
   const { store, clock } = rooms;
-  const unexplained: JudgedLogin[] = [];
+  const unexplained: LoggedLogin[] = [];
   for (;;) {
     const nowMs = clock.nowMs();
     const due = await store.waitingLogins(nowMs, perTurn);
@@ -101,13 +110,16 @@ export async function judgeDueLogins(
     if (due.length > 0) {
       try {
         const entries = judged.map((found) => loginEntry(found, nowMs));
-        await store.commit({ reportedLogins: { judged: due }, entries });
+        const { firstIndex } = await store.commit({ reportedLogins: { judged: due }, entries });
+        judged.forEach((login, nth) => {
+          if (login.verdict !== 'explained')
+            unexplained.push({ ...login, entryIndex: firstIndex + BigInt(nth) });
+        });
       } catch (error) {
         // Another broker was quicker with one of them: what is left is found the next time.
         if (isCodedError(error, 'store.conflict')) return unexplained;
         throw error;
       }
-      unexplained.push(...judged.filter(({ verdict }) => verdict !== 'explained'));
     }
     if (due.length < perTurn) return unexplained;
   }
@@ -260,6 +272,7 @@ function sessionEntry(
   };
 }
 
-function hostTarget({ id, name }: Pick<ReportingHost, 'id' | 'name'>): Record<string, string> {
+/** The `target` of an entry about a host. */
+export function hostTarget({ id, name }: Pick<ReportingHost, 'id' | 'name'>): Record<string, string> {
   return { kind: 'host', host_id: id, name };
 }

@@ -18,7 +18,17 @@ export interface ReportProgress {
   readonly hostId: string;
   readonly boot: string;
   readonly from: bigint;
+  /** The same as `from` when there was nothing to report. */
   readonly next: bigint;
+  readonly atMs: number;
+}
+
+/** Where a host's reports stand. */
+export interface ReportPosition {
+  /** The number that it is to report next, 1 when it never did. */
+  readonly next: bigint;
+  /** When it last said anything, nothing new included; 0 when it never did. */
+  readonly reportedMs: number;
 }
 
 /** What a change does with reported logins. */
@@ -31,8 +41,9 @@ export interface ReportedLogins {
 
 /** Questions about them. */
 export interface ReportedLoginReads {
-  /** The number that the host is to report next, 1 when it never did. */
-  reportPosition(hostId: string, boot: string): Promise<bigint>;
+  reportPosition(hostId: string, boot: string): Promise<ReportPosition>;
+  /** How many hosts have reported at that moment or since. */
+  reportingHosts(sinceMs: number): Promise<number>;
   /** Those due at that moment or before, the longest waiting first. */
   waitingLogins(dueMs: number, limit: number): Promise<readonly WaitingLogin[]>;
 }

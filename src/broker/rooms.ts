@@ -18,6 +18,8 @@ import type { HostRooms } from './host-rooms.ts';
 import type { HourlyQuota } from './hourly-quota.ts';
 import type { LoginRules } from './judge-logins.ts';
 import type { KrlPublisher } from './publish-krl.ts';
+import type { Quarantine } from './decide-response.ts';
+import type { ResponseLimits, ResponseRule } from './respond-to-logins.ts';
 import type { SerialSource } from './serial-source.ts';
 import type { Store } from './unit-of-work.ts';
 
@@ -50,9 +52,22 @@ export interface Rooms {
   readonly authority: Authority;
   readonly counters: Counters;
   readonly loginRules: LoginRules;
+  readonly responses: Responses;
   readonly sessionLifetimeMs: number;
   readonly clock: Clock;
   readonly random: RandomBytes;
+}
+
+/** What is done about logins that nothing explains, and how far it may go. */
+export interface Responses {
+  readonly rules: readonly ResponseRule[];
+  readonly limits: ResponseLimits;
+  /** @returns whether one more certificate may be revoked because of what that host reports. */
+  mayRevoke(hostId: string): boolean;
+  /** @throws CodedError `responses.unknown_quarantine` when it is not configured any more. */
+  quarantine(name: string): Quarantine;
+  /** Armoured SSHSIG by the list key, namespace `quarantine-request@sallyport`. */
+  sign(document: Buffer): Promise<string>;
 }
 
 /** What the flows count, for metrics. */

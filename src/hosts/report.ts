@@ -1,4 +1,5 @@
-import { CodedError, parseRfc3339 } from '../kernel/index.ts';
+import { parseRfc3339 } from '../kernel/index.ts';
+import { malformed } from './document.ts';
 import { maxLoginLineChars } from './seen-login.ts';
 
 /** What a host says that happened there, in the order of its own count. */
@@ -61,11 +62,5 @@ export function parseReportedEvents(lines: readonly string[], first: bigint): re
     const event = Object.hasOwn(events, word) ? events[word]?.(seq, atMs, rest) : undefined;
     if (event === undefined) throw malformed(`its event ${at + 1} cannot be read`);
     return event;
-  });
-}
-
-function malformed(why: string): CodedError {
-  return new CodedError('hosts.malformed', `The report of the host cannot be read: ${why}.`, {
-    next: 'Use the host script of this very broker: GET /v1/hosts/enrol.sh.',
   });
 }

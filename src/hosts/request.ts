@@ -9,6 +9,7 @@ import {
 import { parsePublicKey, type PublicKey } from '../ssh/index.ts';
 import { malformed, parseDocument, type Document, type Occurrence } from './document.ts';
 import { parseHostName } from './names.ts';
+import { parseReportedEvents, type ReportedEvent } from './report.ts';
 
 const format = 'sallyport-host-request 1';
 const armourBegin = '-----BEGIN SSH SIGNATURE-----\n';
@@ -67,7 +68,16 @@ export interface SyncRequest extends Signed {
   readonly lastLoginMs: number | undefined;
 }
 
-export type HostRequest = EnrolRequest | RenewRequest | SyncRequest;
+export interface ReportRequest extends Signed {
+  readonly action: 'report';
+  readonly host: HostId;
+  /** Which start of the host: its numbers begin anew with each. */
+  readonly boot: string;
+  /** In the order of their numbers, without a hole. */
+  readonly events: readonly ReportedEvent[];
+}
+
+export type HostRequest = EnrolRequest | RenewRequest | SyncRequest | ReportRequest;
 
 const always = { action: 'one', time: 'one', nonce: 'one' } as const;
 const wordsOf: Readonly<Record<HostRequest['action'], Readonly<Record<string, Occurrence>>>> = {
@@ -95,6 +105,7 @@ const wordsOf: Readonly<Record<HostRequest['action'], Readonly<Record<string, Oc
     sshd: 'one',
     'last-login': 'optional',
   },
+  report: { ...always, host: 'one', boot: 'one', seq: 'one', login: 'any', session: 'any', gap: 'any' },
 };
 
 /**
@@ -163,7 +174,26 @@ const readers: Readonly<Record<HostRequest['action'], (document: Document, signe
           ? undefined
           : timeOf(document.one('last-login'), 'last-login'),
     }),
+    report: (document, signed) => ({
+      ...signed,
+      action: 'report',
+      host: hostOf(document),
+      boot: matching(document, 'boot', /^[A-Za-z0-9-]{1,64}$/),
+      events: eventsOf(document),
+    }),
   };
+
+const reportedWords = ['login', 'session', 'gap'] as const;
+
+/** They stand in any order of their words; their numbers say in which they happened. */
+function eventsOf(document: Document): readonly ReportedEvent[] {
+  const lines = reportedWords.flatMap((word) => document.all(word).map((rest) => `${word} ${rest}`));
+  const seqOf = (text: string): number => Number(text.split(' ', 2)[1]);
+  return parseReportedEvents(
+    lines.toSorted((a, b) => seqOf(a) - seqOf(b)),
+    versionOf(document, 'seq'),
+  );
+}
 
 const tokenGrammar = /^[A-Za-z0-9_-]{16,128}$/;
 const machineGrammar = /^[0-9a-f]{16,128}$/;

@@ -9,3 +9,5 @@ export const hostRequestNamespace = 'host-request@sallyport';
 
 /** Namespace of the signature under a trust bundle; the key that makes it is pinned at enrolment (docs/formats/trust-bundle.md). */
 export const trustBundleNamespace = 'trust-bundle@sallyport';
+/** The same of a signed request to take a host off the net (docs/formats/quarantine-request.md). */
+export const quarantineNamespace = 'quarantine-request@sallyport';

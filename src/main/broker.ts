@@ -16,6 +16,7 @@ import {
   shutDown,
   startUp,
   type RetentionRule,
+  type Responses,
   type Rooms,
   type Store,
   type Tell,
@@ -45,7 +46,8 @@ import { placeOf } from './database.ts';
 import { createDirectory, type ObserveDirectory } from './directories.ts';
 import { createHostRooms } from './host-rooms.ts';
 import { loadPolicy, loadTls, logSignerOf, openKeys, openStore, type OpenKeys } from './load.ts';
-import { createSinks } from './sinks.ts';
+import { createResponses } from './responses.ts';
+import { createQuarantines, createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
 
@@ -81,6 +83,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const keys = await openKeys(config, options.passphrase);
   let tls = loadTls(config);
   const sinks = createSinks(config, { version, clock });
+  const quarantines = createQuarantines(config, { version, clock });
 
   // 2. The database, and in it the log of this very key.
   const { origin } = config.log;
@@ -122,7 +125,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     });
     const own = { config, keys, store, logSigner, clock };
     followers = followersOf(config, directories);
-    const parts = { ...own, directories, delivery, lists, metrics, cosigning, followers };
+    const responses = createResponses(config, { quarantines, listSigner: keys.lists, clock });
+    const parts = { ...own, directories, delivery, lists, metrics, cosigning, followers, responses };
     const rooms = await makeRooms({ ...parts, policy: () => policy });
 
     // 4. Nothing is appended to a log that was rolled back.
@@ -190,11 +194,12 @@ interface RoomParts {
   readonly clock: Clock;
   readonly policy: () => Policy;
   readonly cosigning: Witnesses['cosigning'] | undefined;
+  readonly responses: Responses;
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
   const { config, keys, store, logSigner, directories, delivery, lists } = parts;
-  const { metrics, clock, policy, cosigning, followers } = parts;
+  const { metrics, clock, policy, cosigning, followers, responses } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const hostIssuer = createSshHostIssuer({ signer: keys.hostCa, random: systemRandom });
   const { shared } = store;
@@ -232,6 +237,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     followers,
     authority,
     counters: metrics.counters,
+    responses,
     loginRules: {
       holdMs: config.logins.hold,
       graceMs: config.logins.grace,

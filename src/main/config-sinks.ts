@@ -21,7 +21,7 @@ const server = z
     const port = Number(text.slice(text.lastIndexOf(':') + 1));
     return port > 0 && port <= 65_535;
   }, 'a port from 1 to 65535');
-const url = z
+export const url = z
   .string()
   .max(2048)
   .refine((text) => {

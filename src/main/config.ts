@@ -6,6 +6,7 @@ import { parseOrigin } from '../accounting/index.ts';
 import { CodedError, isCodedError, printable, sha256 } from '../kernel/index.ts';
 import { departures } from './config-departures.ts';
 import { duration, name, namesDiffer, path } from './config-fields.ts';
+import { absoluteQuarantine, responses } from './config-responses.ts';
 import { absoluteSink, sinks } from './config-sinks.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
@@ -137,6 +138,7 @@ const schema = z.strictObject({
       grace: shortTime.default(60_000),
       'clock-skew': shortTime.default(5_000),
       'break-glass-keys': z.array(keyFingerprint).max(256).default([]),
+      responses,
     })
     .prefault({}),
   departures,
@@ -270,6 +272,13 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
       checkpoint: full(config.log.checkpoint),
       witnesses: config.log.witnesses && full(config.log.witnesses),
       'witness-ca-file': config.log['witness-ca-file'] && full(config.log['witness-ca-file']),
+    },
+    logins: {
+      ...config.logins,
+      responses: {
+        ...config.logins.responses,
+        quarantines: config.logins.responses.quarantines.map((one) => absoluteQuarantine(one, full)),
+      },
     },
     sinks: config.sinks.map((sink) => absoluteSink(sink, full)),
     keys: {

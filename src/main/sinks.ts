@@ -2,12 +2,14 @@ import { hostname } from 'node:os';
 import { X509Certificate } from 'node:crypto';
 import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import type { ConfiguredSink, Sink } from '../broker/index.ts';
+import type { ConfiguredSink, Quarantine, Sink } from '../broker/index.ts';
 import {
   createFileSink,
   createMailSink,
   entryTitle,
   onlyTypes,
+  quarantineByCommand,
+  quarantineByWebhook,
   createLine,
   createSyslogMessage,
   createSyslogSink,
@@ -15,6 +17,7 @@ import {
   exampleEnterpriseNumber,
   type ClientTls,
   type LineContext,
+  type WebhookAddress,
 } from '../doors/sinks/index.ts';
 import { CodedError, type Clock } from '../kernel/index.ts';
 import { checkTrustedFolder, readPrivateFile } from '../keys/index.ts';
@@ -46,6 +49,45 @@ export function createSinks(
     const sink = createSink(configured, { ...about, origin });
     return { sink: types === undefined ? sink : onlyTypes(sink, types), from };
   });
+}
+
+/** Makes the configured quarantines; every file that they name has been read. @throws as `createSinks` */
+export function createQuarantines(
+  config: Config,
+  about: { readonly version: string; readonly clock: Clock },
+): ReadonlyMap<string, Quarantine> {
+  return new Map(
+    config.logins.responses.quarantines.map((quarantine) => {
+      const { name } = quarantine;
+      if ('command' in quarantine) return [name, quarantineByCommand(name, quarantine.command)];
+      return [name, quarantineByWebhook(name, webhookAddress(quarantine, about))];
+    }),
+  );
+}
+
+function webhookAddress(
+  {
+    name,
+    url,
+    'ca-file': caFile,
+    'secret-file': secretFile,
+    'authorization-file': authorizationFile,
+  }: WebhookFiles,
+  { version, clock }: Pick<About, 'version' | 'clock'>,
+): WebhookAddress {
+  const secret = (): Buffer => readSecret(secretFile);
+  const authorization =
+    authorizationFile === undefined ? undefined : (): string => readAuthorization(authorizationFile);
+  secret();
+  authorization?.();
+  return {
+    url: new URL(url),
+    secret,
+    version,
+    clock,
+    ...(caFile === undefined ? {} : { ca: readCa(caFile, name) }),
+    ...(authorization === undefined ? {} : { authorization }),
+  };
 }
 
 function createSink(config: SinkConfig, { origin, version, clock }: About): Sink {
@@ -94,28 +136,23 @@ function createSink(config: SinkConfig, { origin, version, clock }: About): Sink
         ...(readLogin === undefined ? {} : { login: readLogin }),
       });
     }
-    case 'webhook': {
-      const { 'ca-file': caFile, 'authorization-file': authorizationFile, body } = config;
-      const secret = (): Buffer => readSecret(config['secret-file']);
-      const authorization = authorizationFile && ((): string => readAuthorization(authorizationFile));
-      for (const read of [secret, authorization]) if (typeof read === 'function') read();
+    case 'webhook':
       return createWebhookSink({
+        ...webhookAddress(config, { version, clock }),
         name,
         format,
-        body,
+        body: config.body,
         origin,
-        version,
-        clock,
-        secret,
-        url: new URL(config.url),
         contentType: contentTypeOf(config),
-        ...(caFile === undefined ? {} : { ca: readCa(caFile, name) }),
-        ...(typeof authorization === 'function' ? { authorization } : {}),
         line: createLine(format, context),
       });
-    }
   }
 }
+
+type WebhookFiles = Pick<
+  SinkConfig & { kind: 'webhook' },
+  'name' | 'url' | 'ca-file' | 'secret-file' | 'authorization-file'
+>;
 
 function contentTypeOf({ format, body }: SinkConfig & { kind: 'webhook' }): string {
   if (format === 'cef') return 'text/plain; charset=utf-8';

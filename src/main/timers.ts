@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import {
   applyRetention,
+  followLogins,
   heartbeat,
   keepCheckpoint,
   refreshTrust,
@@ -20,6 +21,7 @@ const cosignEveryMs = 1000;
 const retainEveryMs = 3_600_000;
 const pruneEveryMs = 300_000;
 const settleEveryMs = 10_000;
+const judgeEveryMs = 2000;
 const refreshEveryMs = 60_000;
 
 export interface Timers {
@@ -66,6 +68,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(settleEveryMs, 'declaring serials void', () => voidOwed(rooms)),
     every(refreshEveryMs, 'refreshing the bundles of hosts', () => refreshTrust(rooms)),
+    every(judgeEveryMs, 'judging logins', () => followLogins(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
   ];
   return {

@@ -63,7 +63,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     facts: 'text',
   },
   revoked_range: { ca_id: 'int', first: 'bigint', last: 'bigint', until: 'bigint' },
-  report_position: { host_id: 'text', boot: 'text', next_seq: 'bigint' },
+  report_position: { host_id: 'text', boot: 'text', next_seq: 'bigint', reported_ms: 'bigint' },
   waiting_login: {
     host_id: 'text',
     boot: 'text',
@@ -71,6 +71,18 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     at_ms: 'bigint',
     line: 'text',
     due_ms: 'bigint',
+  },
+  response_request: {
+    id: 'text',
+    host_id: 'text',
+    host_name: 'text',
+    quarantine: 'text',
+    verdict: 'text',
+    entry_idx: 'bigint',
+    state: 'text',
+    created_ms: 'bigint',
+    changed_ms: 'bigint',
+    approvals: 'text',
   },
   log_opening: { idx: 'bigint', openings: 'text' },
   credential: {

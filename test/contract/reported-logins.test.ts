@@ -25,17 +25,23 @@ describe.each(implementations)('logins that hosts report, on $name', ({ newPlace
   });
   const report = (from: bigint, logins: readonly WaitingLogin[], next = from + BigInt(logins.length)) =>
     store.commit({
-      reportedLogins: { progress: { hostId: 'h-web1', boot: 'b1', from, next }, waiting: logins },
+      reportedLogins: {
+        progress: { hostId: 'h-web1', boot: 'b1', from, next, atMs: start },
+        waiting: logins,
+      },
       entries: [entry()],
     });
 
   it('are kept in order until they are due, and survive a restart', async () => {
-    expect(await store.reportPosition('h-web1', 'b1')).toBe(1n);
+    expect(await store.reportPosition('h-web1', 'b1')).toEqual({ next: 1n, reportedMs: 0 });
     await report(1n, [waiting(1n), waiting(2n, { dueMs: start + 10 })]);
     await store.close();
     store = await place.open();
-    expect(await store.reportPosition('h-web1', 'b1')).toBe(3n);
-    expect(await store.reportPosition('h-web1', 'b2')).toBe(1n);
+    expect(await store.reportPosition('h-web1', 'b1')).toEqual({ next: 3n, reportedMs: start });
+    expect(await Promise.all([start, start + 1].map((sinceMs) => store.reportingHosts(sinceMs)))).toEqual([
+      1, 0,
+    ]);
+    expect((await store.reportPosition('h-web1', 'b2')).next).toBe(1n);
     expect(await store.waitingLogins(start + 9, 10)).toEqual([]);
     expect(await store.waitingLogins(start + 10, 10)).toEqual([waiting(2n, { dueMs: start + 10 })]);
     const due = await store.waitingLogins(start + 30_000, 10);
@@ -50,7 +56,7 @@ describe.each(implementations)('logins that hosts report, on $name', ({ newPlace
     expect((await store.waitingLogins(start + 30_000, 10)).map(({ seq }) => seq)).toEqual([1n]);
     expect((await store.logHead()).size).toBe(1n);
     await report(2n, [waiting(2n)]);
-    expect(await store.reportPosition('h-web1', 'b1')).toBe(3n);
+    expect((await store.reportPosition('h-web1', 'b1')).next).toBe(3n);
   });
 
   it('are judged once, of two brokers as well, and then no word of them is left', async () => {

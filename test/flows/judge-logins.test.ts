@@ -128,7 +128,7 @@ describe('logins that a host reports', () => {
       [String(next - 5n), String(next - 3n), 'not-reported'],
     ]);
     expect((await logged('host.session'))[0]).toMatchObject({ session: { what: 'ended', account: 'alice' } });
-    expect(await broker.running.rooms.store.reportPosition('h-web1', 'b1')).toBe(next);
+    expect((await broker.running.rooms.store.reportPosition('h-web1', 'b1')).next).toBe(next);
   });
 
   it('leave a log that verifies whole', async () => {

@@ -56,9 +56,12 @@ export interface ProtocolHost {
   enrolment(token: string | undefined, names: Lines, more?: Lines): string;
   renewal(keys?: readonly KeyPair[]): string;
   syncing(asked?: SyncAsked): string;
+  /** @param events as they stand in a report, e.g. `login 1 2026-11-30T08:00:00Z Accepted …` */
+  reporting(seq: bigint, events: Lines): string;
   enrol(where: Where, token: string | undefined, names: Lines, more?: Lines): Promise<HostAnswer>;
   renew(where: Where, keys?: readonly KeyPair[]): Promise<HostAnswer>;
   sync(where: Where, asked?: SyncAsked): Promise<HostAnswer>;
+  report(where: Where, seq: bigint, events: Lines): Promise<HostAnswer>;
 }
 
 interface SyncAsked {
@@ -127,6 +130,10 @@ export function newProtocolHost(options: ProtocolHostOptions = {}): ProtocolHost
       ];
       return signed(text, [identity]);
     },
+    reporting(seq, events) {
+      const text = [...always('report'), `host ${made.id}`, 'boot b1', `seq ${seq}`, ...events];
+      return signed(text, [identity]);
+    },
     async enrol(where, ...asked) {
       const answer = await post(where, 'enrol', made.enrolment(...asked));
       if (answer.status === 200) made.id = answer.one('host');
@@ -134,6 +141,7 @@ export function newProtocolHost(options: ProtocolHostOptions = {}): ProtocolHost
     },
     renew: (where, keys) => post(where, 'renew', made.renewal(keys)),
     sync: (where, asked) => post(where, 'sync', made.syncing(asked)),
+    report: (where, ...asked) => post(where, 'report', made.reporting(...asked)),
   };
   return made;
 }

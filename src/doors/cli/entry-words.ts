@@ -36,6 +36,7 @@ export function wordsOf(item: LogEntry, names: ReadonlyMap<string, string>): str
     ...publicationWords(item),
     sessionWords(item),
     ...systemWords(item),
+    ...loginWords(item),
     labelled('from', fieldOf(item, 'type').startsWith('auth.') ? openedOf(item, 'src.ip') : ''),
     quoted(openedOf(item, 'reason')),
   ]
@@ -102,6 +103,17 @@ function systemWords(item: LogEntry): readonly string[] {
     labelled('version', textAt(item, 'system', 'version')),
     textAt(item, 'ca', 'algorithm'),
     textAt(item, 'ca', 'ssh_user_ca_fp'),
+  ];
+}
+
+function loginWords(item: LogEntry): readonly string[] {
+  const login = (name: string): string => textAt(item, 'login', name);
+  return [
+    labelled('as', login('account')),
+    labelled('on', textAt(item, 'target', 'name')),
+    login('verdict').replaceAll('_', ' '),
+    textAt(item, 'response', 'action'),
+    textAt(item, 'response', 'state'),
   ];
 }
 

@@ -65,6 +65,18 @@ export function addAdminCommands(program: Command, table: Table): void {
     .action((options: import('./commands/admin.ts').IssuedOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/admin.ts')).listIssued(options, terminal)),
     );
+  table
+    .add(
+      admin,
+      'responses',
+      'list what rules asked for because of logins that nothing explains, and decide',
+      'sallyport admin responses --approve q-0123456789abcdef',
+    )
+    .option('--approve <ID>', 'approve: the second administrator who does sets it off')
+    .option('--reject <ID>', 'nothing is done')
+    .action((options: import('./commands/logins.ts').ResponsesOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/logins.ts')).responses(options, terminal)),
+    );
   const principal = admin.command('principal').description('names that belong to one person');
   table
     .add(
@@ -107,6 +119,23 @@ export function addAuditCommands(program: Command, table: Table): void {
     .addOption(new Option('--csv', 'print a table for spreadsheets (RFC 4180)').conflicts('json'))
     .action((options: import('./commands/audit.ts').SearchOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/audit.ts')).searchLog(options, terminal)),
+    );
+  table
+    .add(
+      audit,
+      'logins',
+      'list logins that hosts reported, and whether an issued certificate explains them',
+      'sallyport audit logins --unexplained --from 2026-11-01',
+    )
+    .option('--unexplained', 'only those that nothing explains')
+    .option('--person <U>', 'only those of this person')
+    .option('--host <H>', 'only on this host; its name or its id')
+    .option('--as <P>', 'only to this account')
+    .option('--from <TIME>', 'judged from this time on')
+    .option('--to <TIME>', 'judged before this time')
+    .addOption(new Option('--limit <N>', 'at most so many, the newest').default(200).argParser(parseLimit))
+    .action((options: import('./commands/logins.ts').LoginsOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/logins.ts')).listLogins(options, terminal)),
     );
   table
     .add(

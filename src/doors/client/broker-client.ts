@@ -7,6 +7,7 @@ import type * as contract from './contract.ts';
 import * as read from './contract.ts';
 import { readProblem } from './failures.ts';
 import { hostCalls, type HostCalls } from './host-calls.ts';
+import { loginCalls, type LoginCalls } from './login-calls.ts';
 import type { ProofKey } from './proof.ts';
 import { signProof } from './proof.ts';
 import type { HttpAnswer, Timeouts, Transport } from './transport.ts';
@@ -38,7 +39,7 @@ export type Query = Readonly<Record<string, string | undefined>>;
  * The broker's API, typed. Every method throws the broker's refusal with the broker's own code; when the broker cannot be
  * talked to, an error for which `isUnreachable` is true; `client.bad_answer` for an answer that breaks the contract.
  */
-export interface BrokerClient extends HostCalls {
+export interface BrokerClient extends HostCalls, LoginCalls {
   login(
     asked: { readonly login: string; readonly password: string; readonly directory?: string },
     proofKey: ProofKey,
@@ -100,6 +101,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     collect(await call({ method: 'GET', path, open: true }), options.origin, maxBytes);
   return {
     ...hostCalls(json),
+    ...loginCalls(json),
     login: async (asked, proofKey) =>
       read.readLogin(await json({ method: 'POST', path: '/v1/login', body: asked, proofKey }, 'login')),
     session: async () => read.readSession(await json({ method: 'GET', path: '/v1/session' }, 'session')),
@@ -166,6 +168,7 @@ function page<Item>(answer: Answer, name: string, readItem: (item: Answer) => It
 }
 
 /** One question of this client. */
+/** One question. */
 export interface Asked {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;

@@ -12,6 +12,7 @@ export * from './contract.ts';
 export * from './contract-hosts.ts';
 export * from './failures.ts';
 export * from './files.ts';
+export type { Coverage, LoginCalls, LoginsAsked, ResponseSeen } from './login-calls.ts';
 export * from './home.ts';
 export type { HostCalls } from './host-calls.ts';
 export * from './proof.ts';

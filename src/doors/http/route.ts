@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Caller, Rooms, SignedIn, SignedInPermission } from '../../broker/index.ts';
+import { CodedError } from '../../kernel/index.ts';
 
 /** Who may use a route. `operator` is for addresses that the configuration names, without a session (metrics). */
 export type Permission = 'public' | 'operator' | SignedInPermission;
@@ -75,4 +76,13 @@ export function route<
   },
 ): Route {
   return definition as Route;
+}
+
+/** A decimal string within 64 bits; the schema has bounded its length. */
+export function toUint64(decimal: string): bigint {
+  const value = BigInt(decimal);
+  if (value < 1n << 63n) return value;
+  throw new CodedError('http.bad_request', 'A number in the request is too large.', {
+    next: 'Leave it out, or use what an earlier answer gave.',
+  });
 }

@@ -6,6 +6,7 @@ import {
   newHostToken,
   parseHostRequest,
   renewHost,
+  reportLogins,
   syncHost,
   type EnrolledHost,
   type Rooms,
@@ -68,6 +69,19 @@ export const hostRoutes: readonly Route[] = [
     async handle({ rooms, text: body, gone }, caller) {
       const bytes = await syncHost(rooms, parseHostRequest(body, 'sync'), { ...caller, gone: gone() });
       return bytes === undefined ? 'nothing' : { contentType: plain, bytes };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/hosts/report',
+    permission: 'public',
+    summary:
+      'Logins and ended sessions that a host saw, each at least once; what is durable is not asked for again.',
+    text: { maxBytes: 256 * 1024 },
+    answers: { status: 200, contentType: 'text/plain' },
+    async handle({ rooms, text: body }) {
+      const next = await reportLogins(rooms, parseHostRequest(body, 'report'));
+      return { contentType: plain, bytes: encodeHostAnswer([['next', String(next)]]) };
     },
   }),
   route({

@@ -15,8 +15,9 @@ import {
   whoCould,
 } from '../../broker/index.ts';
 import { CodedError, parseSerial } from '../../kernel/index.ts';
-import { route, type Route } from './route.ts';
 import { hostRoutes } from './routes-hosts.ts';
+import { route, toUint64, type Route } from './route.ts';
+import { loginRoutes } from './routes-logins.ts';
 import * as schema from './schemas.ts';
 import {
   viewCredential,
@@ -365,6 +366,7 @@ export const routes: readonly Route[] = [
       return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(note) };
     },
   }),
+  ...loginRoutes,
 ];
 
 function currentKrl(rooms: Parameters<Route['handle']>[0]['rooms']): NonNullable<typeof rooms.krl.current> {
@@ -376,15 +378,6 @@ function currentKrl(rooms: Parameters<Route['handle']>[0]['rooms']): NonNullable
     });
   }
   return current;
-}
-
-/** A decimal string within 64 bits; the schema has bounded its length. */
-function toUint64(decimal: string): bigint {
-  const value = BigInt(decimal);
-  if (value < 1n << 63n) return value;
-  throw new CodedError('http.bad_request', 'A number in the request is too large.', {
-    next: 'Leave it out, or use what an earlier answer gave.',
-  });
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 
 /** Every text is bounded; unknown fields are refused, so that a misspelt one is not silently ignored. */
-const text = (maxChars: number): z.ZodString =>
+export const text = (maxChars: number): z.ZodString =>
   z
     .string()
     .min(1)
     .max(maxChars)
     .refine((value) => value.isWellFormed(), 'it holds half a character');
-const decimal = z.string().regex(/^\d{1,20}$/, 'a decimal number');
+export const decimal = z.string().regex(/^\d{1,20}$/, 'a decimal number');
 /** An admin's own words, which no policy looks at. */
 const adminReason = text(1000);
-const rfc3339 = z.iso.datetime({ offset: true });
-const limit = z.coerce.number().int().min(1).max(1000).default(100);
+export const rfc3339 = z.iso.datetime({ offset: true });
+export const limit = z.coerce.number().int().min(1).max(1000).default(100);
 const queryFlag = z.enum(['true', 'false']).default('false');
 
 export const loginBody = z.strictObject({
@@ -188,7 +188,7 @@ export const explainAnswer = z.object({
     z.object({ part: z.string(), outcome: z.string(), because: z.string(), line: z.number().optional() }),
   ),
 });
-const entry = z.object({
+export const entry = z.object({
   index: decimal,
   entry: z.record(z.string(), z.unknown()),
   openings: z.record(z.string(), z.string()).nullable(),

@@ -5,9 +5,8 @@ import type { Sink, StoredEntry } from '../../broker/index.ts';
 import { CodedError, type Clock } from '../../kernel/index.ts';
 import { connectionFault, silenceMs, silent, type Stage } from './far-end.ts';
 
-export interface WebhookSinkOptions {
-  readonly name: string;
-  readonly format: string;
+/** Where signed requests go. */
+export interface WebhookAddress {
   /** `https:`. */
   readonly url: URL;
   /** PEM of the only authorities that may vouch for the server; without it, those that Node trusts. */
@@ -16,6 +15,13 @@ export interface WebhookSinkOptions {
   readonly secret: () => Buffer;
   /** Value of an Authorization header, for far ends that want one. */
   readonly authorization?: () => string;
+  readonly version: string;
+  readonly clock: Clock;
+}
+
+export interface WebhookSinkOptions extends WebhookAddress {
+  readonly name: string;
+  readonly format: string;
   /** One line of text for each entry, or one JSON array of them. */
   readonly body: 'lines' | 'array';
   readonly contentType: string;
@@ -23,8 +29,6 @@ export interface WebhookSinkOptions {
   readonly line: (entry: StoredEntry) => string;
   /** Name of the log. */
   readonly origin: string;
-  readonly version: string;
-  readonly clock: Clock;
 }
 
 const maxAnswerBytes = 64 * 1024;
@@ -44,8 +48,8 @@ export function createWebhookSink(options: WebhookSinkOptions): Sink {
       const lines = entries.map((entry) => line(entry));
       const text = body === 'array' ? `[${lines.join(',')}]` : `${lines.join('\n')}\n`;
       const range = `${entries[0]?.index}-${entries.at(-1)?.index}`;
-      const answer = await post(options, { bytes: Buffer.from(text), range }, signal);
-      if (answer.status < 200 || answer.status > 299) throw refusal(answer, options);
+      const { contentType, origin } = options;
+      await postSigned(options, { bytes: Buffer.from(text), contentType, key: `${origin}:${range}` }, signal);
     },
     async close() {
       // No connection outlives its batch.
@@ -58,12 +62,21 @@ interface Answer {
   readonly retryAfter: string | undefined;
 }
 
-function post(
-  options: WebhookSinkOptions,
-  { bytes, range }: { readonly bytes: Buffer; readonly range: string },
-  signal: AbortSignal,
-): Promise<Answer> {
-  const { url, ca } = options;
+interface Body {
+  readonly bytes: Buffer;
+  readonly contentType: string;
+  /** The idempotency key: what is sent again has the same. */
+  readonly key: string;
+}
+
+/** @throws CodedError `sinks.…` unless the answer is 2xx; `details.retryAfterSeconds` where it says so */
+export async function postSigned(to: WebhookAddress, body: Body, signal: AbortSignal): Promise<void> {
+  const answer = await post(to, body, signal);
+  if (answer.status < 200 || answer.status > 299) throw refusal(answer, to);
+}
+
+function post(to: WebhookAddress, body: Body, signal: AbortSignal): Promise<Answer> {
+  const { url, ca } = to;
   const progress: { stage: Stage } = { stage: 'nothing' };
   return new Promise<Answer>((resolve, reject) => {
     signal.throwIfAborted();
@@ -71,7 +84,7 @@ function post(
       url,
       {
         method: 'POST',
-        headers: headersOf(options, bytes, range),
+        headers: headersOf(to, body),
         agent: false,
         minVersion: 'TLSv1.2',
         // Also where the environment says otherwise.
@@ -95,23 +108,21 @@ function post(
       signal.removeEventListener('abort', stop);
       reject(connectionFault(undefined, url.host, progress.stage));
     });
-    asked.end(bytes);
+    asked.end(body.bytes);
   });
 }
 
 function headersOf(
-  options: WebhookSinkOptions,
-  bytes: Buffer,
-  range: string,
+  { secret, authorization, version, clock }: WebhookAddress,
+  { bytes, contentType, key }: Body,
 ): Record<string, string | number> {
-  const { secret, authorization, contentType, origin, version, clock } = options;
   const seconds = Math.floor(clock.nowMs() / 1000);
   const mac = createHmac('sha256', secret()).update(`${seconds}.`).update(bytes).digest('hex');
   return {
     'Content-Type': contentType,
     'Content-Length': bytes.length,
     'User-Agent': `sallyport/${version}`,
-    'Idempotency-Key': `${origin}:${range}`,
+    'Idempotency-Key': key,
     'Sallyport-Signature': `t=${seconds},v1=${mac}`,
     ...(authorization === undefined ? {} : { Authorization: authorization() }),
   };
@@ -127,7 +138,7 @@ function leave(response: IncomingMessage): void {
   });
 }
 
-function refusal({ status, retryAfter }: Answer, { url, clock }: WebhookSinkOptions): CodedError {
+function refusal({ status, retryAfter }: Answer, { url, clock }: WebhookAddress): CodedError {
   const isBusy = status === 429 || status === 503;
   const isRedirect = status >= 300 && status < 400;
   const seconds = isBusy ? secondsOf(retryAfter, clock.nowMs()) : undefined;

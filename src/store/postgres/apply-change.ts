@@ -5,6 +5,7 @@ import { conflict } from './faults.ts';
 import { sendReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
 import { applyHosts } from './hosts.ts';
+import { sendResponses } from './responses.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
 
 /**
@@ -31,6 +32,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
   if (change.reportedLogins !== undefined) sendReportedLogins(send, change.reportedLogins);
   applyDepartures(send, change);
+  if (change.responses !== undefined) sendResponses(send, change.responses);
   return sent;
 }
 

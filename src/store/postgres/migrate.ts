@@ -5,6 +5,7 @@ import { revokedRange } from '../migrations/postgres/003-revoked-range.ts';
 import { reportedLogins } from '../migrations/postgres/004-reported-logins.ts';
 import { departures } from '../migrations/postgres/005-departures.ts';
 import { hosts } from '../migrations/postgres/006-hosts.ts';
+import { responses } from '../migrations/postgres/007-responses.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -17,6 +18,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '004-reported-logins', sql: reportedLogins },
   { name: '005-departures', sql: departures },
   { name: '006-hosts', sql: hosts },
+  { name: '007-responses', sql: responses },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

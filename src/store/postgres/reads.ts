@@ -17,6 +17,7 @@ import {
   type Row,
 } from '../rows.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
+import { createResponseReads } from './responses.ts';
 import { abandonedBlocks } from './serial-blocks.ts';
 
 const credentialColumns = 'c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id';
@@ -40,6 +41,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
   return {
     ...createReportedLoginReads(all),
     ...createHostReads(all, one),
+    ...createResponseReads(all),
     async session(tokenHash) {
       const row = await one('SELECT * FROM session WHERE token_hash = $1', tokenHash);
       return row && toSession(row);

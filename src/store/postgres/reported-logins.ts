@@ -1,18 +1,19 @@
 import type { ReportedLoginReads, ReportedLogins } from '../../broker/index.ts';
 import type { Send } from './apply-change.ts';
 import { conflict } from './faults.ts';
-import { big, type Row } from '../rows.ts';
+import { toReportPosition, toWaitingLogin } from '../reported-login-rows.ts';
+import type { Row } from '../rows.ts';
 
 export function sendReportedLogins(
   send: Send,
   { progress, waiting = [], judged = [] }: ReportedLogins,
 ): void {
   if (progress !== undefined) {
-    const { hostId, boot, from, next } = progress;
-    send('INSERT INTO report_position VALUES ($1, $2, 1) ON CONFLICT DO NOTHING', [hostId, boot]);
+    const { hostId, boot, from, next, atMs } = progress;
+    send('INSERT INTO report_position VALUES ($1, $2, 1, 0) ON CONFLICT DO NOTHING', [hostId, boot]);
     send(
-      'UPDATE report_position SET next_seq = $3 WHERE host_id = $1 AND boot = $2 AND next_seq = $4 RETURNING 1',
-      [hostId, boot, next, from],
+      'UPDATE report_position SET next_seq = $3, reported_ms = $5 WHERE host_id = $1 AND boot = $2 AND next_seq = $4 RETURNING 1',
+      [hostId, boot, next, from, atMs],
       ({ rows }) => {
         if (rows.length === 0)
           throw conflict(`The reports of host ${hostId} do not stand at ${from} any more.`);
@@ -49,12 +50,12 @@ export function createReportedLoginReads(
 ): ReportedLoginReads {
   return {
     async reportPosition(hostId, boot) {
-      const [row] = await all(
-        'SELECT next_seq FROM report_position WHERE host_id = $1 AND boot = $2',
-        hostId,
-        boot,
-      );
-      return row === undefined ? 1n : big(row, 'next_seq');
+      const [row] = await all('SELECT * FROM report_position WHERE host_id = $1 AND boot = $2', hostId, boot);
+      return row === undefined ? { next: 1n, reportedMs: 0 } : toReportPosition(row);
+    },
+    async reportingHosts(sinceMs) {
+      const sql = 'SELECT count(DISTINCT host_id) AS hosts FROM report_position WHERE reported_ms >= $1';
+      return Number((await all(sql, sinceMs))[0]?.['hosts']);
     },
     async waitingLogins(dueMs, limit) {
       const rows = await all(
@@ -62,14 +63,7 @@ export function createReportedLoginReads(
         dueMs,
         limit,
       );
-      return rows.map((row) => ({
-        hostId: row['host_id'] as string,
-        boot: row['boot'] as string,
-        seq: big(row, 'seq'),
-        atMs: Number(row['at_ms']),
-        line: row['line'] as string,
-        dueMs: Number(row['due_ms']),
-      }));
+      return rows.map(toWaitingLogin);
     },
   };
 }

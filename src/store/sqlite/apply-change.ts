@@ -4,6 +4,7 @@ import { conflict } from './faults.ts';
 import { applyHosts } from './hosts.ts';
 import { applyReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
+import { applyResponses } from './responses.ts';
 import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
@@ -37,6 +38,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
     if (change.reportedLogins !== undefined) applyReportedLogins(writing.run, change.reportedLogins);
     applyDepartures(writing.run, change);
+    if (change.responses !== undefined) applyResponses(writing.run, change.responses);
   };
 }
 

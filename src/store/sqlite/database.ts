@@ -9,6 +9,7 @@ import { revokedRange } from '../migrations/004-revoked-range.ts';
 import { reportedLogins } from '../migrations/005-reported-logins.ts';
 import { departures } from '../migrations/006-departures.ts';
 import { hosts } from '../migrations/007-hosts.ts';
+import { responses } from '../migrations/008-responses.ts';
 
 const migrations = [
   first,
@@ -18,6 +19,7 @@ const migrations = [
   reportedLogins,
   departures,
   hosts,
+  responses,
 ];
 const databaseName = 'sallyport.db';
 

@@ -17,6 +17,7 @@ import {
 } from '../rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
+import { createResponseReads } from './responses.ts';
 import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
 
@@ -43,6 +44,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
   return {
     ...createReportedLoginReads(all),
     ...createHostReads(all, one),
+    ...createResponseReads(all),
     session: async (tokenHash) => point.session(tokenHash),
     person: async (personId) => point.person(personId),
     principalOwners: async (principals) => point.principalOwners(principals),

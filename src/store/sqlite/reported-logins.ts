@@ -1,6 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { ReportedLoginReads, ReportedLogins } from '../../broker/index.ts';
 import { conflict } from './faults.ts';
+import { toReportPosition, toWaitingLogin } from '../reported-login-rows.ts';
 import type { Row } from '../rows.ts';
 
 /** @throws CodedError `store.conflict` */
@@ -9,11 +10,12 @@ export function applyReportedLogins(
   { progress, waiting = [], judged = [] }: ReportedLogins,
 ): void {
   if (progress !== undefined) {
-    const { hostId, boot, from, next } = progress;
-    run('INSERT INTO report_position VALUES (?, ?, 1) ON CONFLICT DO NOTHING', hostId, boot);
+    const { hostId, boot, from, next, atMs } = progress;
+    run('INSERT INTO report_position VALUES (?, ?, 1, 0) ON CONFLICT DO NOTHING', hostId, boot);
     const moved = run(
-      'UPDATE report_position SET next_seq = ? WHERE host_id = ? AND boot = ? AND next_seq = ?',
+      'UPDATE report_position SET next_seq = ?, reported_ms = ? WHERE host_id = ? AND boot = ? AND next_seq = ?',
       next,
+      atMs,
       hostId,
       boot,
       from,
@@ -38,19 +40,16 @@ export function createReportedLoginReads(
 ): ReportedLoginReads {
   return {
     async reportPosition(hostId, boot) {
-      const [row] = all('SELECT next_seq FROM report_position WHERE host_id = ? AND boot = ?', hostId, boot);
-      return (row?.['next_seq'] as bigint | undefined) ?? 1n;
+      const [row] = all('SELECT * FROM report_position WHERE host_id = ? AND boot = ?', hostId, boot);
+      return row === undefined ? { next: 1n, reportedMs: 0 } : toReportPosition(row);
+    },
+    async reportingHosts(sinceMs) {
+      const sql = 'SELECT count(DISTINCT host_id) AS hosts FROM report_position WHERE reported_ms >= ?';
+      return Number(all(sql, sinceMs)[0]?.['hosts']);
     },
     async waitingLogins(dueMs, limit) {
       const sql = 'SELECT * FROM waiting_login WHERE due_ms <= ? ORDER BY due_ms, host_id, boot, seq LIMIT ?';
-      return all(sql, dueMs, limit).map((row) => ({
-        hostId: row['host_id'] as string,
-        boot: row['boot'] as string,
-        seq: row['seq'] as bigint,
-        atMs: Number(row['at_ms']),
-        line: row['line'] as string,
-        dueMs: Number(row['due_ms']),
-      }));
+      return all(sql, dueMs, limit).map(toWaitingLogin);
     },
   };
 }

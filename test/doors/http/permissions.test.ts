@@ -73,6 +73,8 @@ const tokenAsked = {
   maxUses: 1,
   lifeSeconds: 600,
 };
+let responseId = '';
+let countOfResponses = 0;
 let machine = newProtocolHost({ clock });
 let tokenOfHost = { id: '', token: '' };
 let countOfHosts = 0;
@@ -113,6 +115,21 @@ const samples: Readonly<
   },
   'post /v1/hosts/renew': { text: () => machine.renewal(), prepare: newHost },
   'post /v1/hosts/sync': { text: () => machine.syncing(), prepare: newHost },
+  'post /v1/hosts/report': { text: () => machine.reporting(1n, []), prepare: newHost },
+  'get /v1/audit/logins': {},
+  'get /v1/admin/responses': {},
+  'post /v1/admin/responses/decide': {
+    body: () => ({ id: responseId, approve: false }),
+    async prepare() {
+      countOfResponses += 1;
+      responseId = `q-${String(countOfResponses).padStart(16, '0')}`;
+      const nowMs = clock.nowMs();
+      const host = { hostId: 'h-1', hostName: 'web1', quarantine: 'edr', verdict: 'unknown_serial' };
+      const request = { id: responseId, ...host, entryIndex: 0n, state: 'waiting' } as const;
+      const requested = [{ ...request, createdMs: nowMs, changedMs: nowMs, approvals: [] }];
+      await broker.running.rooms.store.commit({ responses: { requested }, entries: [] });
+    },
+  },
   'post /v1/admin/hosts/tokens': { body: () => tokenAsked },
   'get /v1/admin/hosts/tokens': {},
   'post /v1/admin/hosts/tokens/drop': { body: () => ({ id: tokenOfHost.id }), prepare: newToken },

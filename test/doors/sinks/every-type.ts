@@ -7,6 +7,7 @@ const operator = { kind: 'operator' } as const;
 const from = { 'actor.name': 'alice', 'src.ip': '2001:db8::7', 'src.ua': 'sallyport/0.1.0' };
 const corr = { request: 'r-2' };
 const host = { kind: 'host', host_id: 'h-1', name: 'web1.example.com' };
+const response = { id: 'q-1', action: 'quarantine edr', verdict: 'unknown_serial', login_index: '7' };
 const login = { account: 'alice', method: 'publickey', at: '2026-11-23T12:00:00.000Z', boot: 'b', seq: '3' };
 const { cred } = issued.fields as { cred: Record<string, string | readonly string[]> };
 
@@ -200,6 +201,14 @@ export const everyType: readonly EntryDraft[] = [
     outcome: 'failure',
     reasonCode: 'hosts.feed_gap',
     fields: { target: host, gap: { boot: 'b', from: '3', to: '4', why: 'journal-rotated' } },
+  }),
+  draft('response.request', { fields: { target: host, response: { ...response, state: 'waiting' } } }),
+  draft('response.approve', { actor: person, fields: { target: host, response, corr }, personal: from }),
+  draft('response.reject', { actor: person, fields: { target: host, response, corr }, personal: from }),
+  draft('response.execute', {
+    outcome: 'failure',
+    reasonCode: 'responses.refused',
+    fields: { target: host, response },
   }),
   draft('log.read', { actor: person, fields: { target: { kind: 'log', own: false }, corr }, personal: from }),
   draft('log.read', {
