@@ -95,6 +95,27 @@ describe('a backup', () => {
     await restored.stop();
   }, 120_000);
 
+  it('holds what the configuration names, and is not made without a file that it names', async () => {
+    const sink = (name: string): string =>
+      `  - {name: ${name}, kind: webhook, format: json, url: 'https://127.0.0.1:9/x', secret-file: secrets/${name}.secret}\n`;
+    const text = readFileSync(made.configFile, 'utf8');
+    writeFileSync(made.configFile, `${text}\nsinks:\n${sink('hook')}`);
+    writeFileSync(join(made.folder, 'secrets', 'hook.secret'), 'x'.repeat(40), { mode: 0o600 });
+    await (await start()).stop();
+    await open(await back());
+    expect(readdirSync(at('restored', 'secrets')).sort()).toEqual(['hook.secret', 'keys.passphrase']);
+    rmSync(join(made.folder, 'secrets', 'hook.secret'));
+    expect(await codeOf(back('two.sealed'))).toBe('main.missing_file');
+    await back('three.sealed', false);
+    rmSync(join(made.folder, 'policy.yaml'));
+    expect(await codeOf(back('four.sealed', false))).toBe('main.missing_file');
+    expect(
+      readdirSync(at())
+        .filter((name) => name.includes('sealed'))
+        .sort(),
+    ).toEqual(['one.sealed', 'three.sealed']);
+  });
+
   it('holds no keys and no secrets unless they are asked for', async () => {
     await (await start()).stop();
     await open(await back('bare.sealed', false));

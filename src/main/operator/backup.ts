@@ -20,6 +20,7 @@ import { CodedError, systemClock, systemRandom, toRfc3339 } from '../../kernel/i
 import { openSealedStream, sealStream, syncFolder } from '../../keys/index.ts';
 import { copyDatabase, openStoredLog } from '../../store/index.ts';
 import { loadConfig, type Config } from '../config.ts';
+import { configuredFiles, requireConfiguredFiles } from '../configured-files.ts';
 import { placeOf } from '../database.ts';
 import { archiveFolder } from './archive-log.ts';
 import { fileMember, isMemberName, writeMembers, type Member } from './backup-members.ts';
@@ -85,13 +86,17 @@ export async function backup(options: BackupOptions, io: OperatorIo): Promise<Ou
         `  log  ${origin}, ${size} entries`,
         options.withKeys
           ? 'It holds the CA keys and the files in which their passphrase may be: who opens it is the CA.'
-          : 'It does not hold the keys. Keep a copy of keys/ and of its passphrase elsewhere, or nothing can be restored.',
+          : `It does not hold the keys. Keep a copy of ${[config.keys.folder, ...secretsOf(config)].join(', ')} elsewhere, or nothing can be restored.`,
       ],
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });
     rmSync(draft, { force: true });
   }
+}
+
+function secretsOf(config: Config): readonly string[] {
+  return configuredFiles(config).flatMap(({ isSecret, path }) => (isSecret ? [path] : []));
 }
 
 function headOf(copy: string): { checkpoint: string; size: bigint; origin: string } {
@@ -131,22 +136,15 @@ function membersOf(
       },
     );
   };
-  const files = new Set([resolve(configFile), config.policy, config.tls.certificate, config.tls.key]);
-  for (const directory of config.directories) {
-    if (directory.kind === 'built-in') files.add(directory.file);
-    else if (directory['ca-file'] !== undefined) files.add(directory['ca-file']);
-    if (withKeys && directory.kind !== 'built-in' && directory.service !== undefined)
-      files.add(directory.service['password-file']);
-  }
+  const configured = configuredFiles(config).filter(({ isSecret }) => withKeys || !isSecret);
+  requireConfiguredFiles(configured);
+  const files = new Set([resolve(configFile), ...configured.map(({ path }) => path)]);
   for (const path of [
     ...filesIn(dirname(config.tls.certificate), home),
     ...filesIn(archiveFolder(copied.folder), home),
   ])
     files.add(path);
-  if (withKeys) {
-    for (const name of readdirSync(config.keys.folder)) files.add(join(config.keys.folder, name));
-    if ('file' in config.keys.passphrase) files.add(config.keys.passphrase.file);
-  }
+  if (withKeys) for (const name of readdirSync(config.keys.folder)) files.add(join(config.keys.folder, name));
   const members = [...files]
     .filter((path) => existsSync(path) && statSync(path).isFile())
     .map((path) => fileMember(nameOf(path), path, statSync(path)));

@@ -7,6 +7,7 @@ import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../load.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
 import { loadConfig, originsHint } from '../config.ts';
+import { configuredFiles, requireConfiguredFiles } from '../configured-files.ts';
 import { placeOf } from '../database.ts';
 import { createDirectory } from '../directories.ts';
 import { readPassphrase } from '../passphrase.ts';
@@ -43,6 +44,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     await readPassphrase(config.keys.passphrase, process.env, (question) => io.askSecret(question)),
   );
   openWitnesses(config, verifierKey(config.log.origin, keys.log.publicKey));
+  requireConfiguredFiles(configuredFiles(config));
   const hint = originsHint(config);
   const profiles = policy.profiles.map(({ name }) => name);
   return {
