@@ -26,6 +26,7 @@ export type EventType =
   | 'departure.reject'
   | 'departure.withdraw'
   | 'principal.release'
+  | 'probe.report'
   | 'host.feed_gap'
   | 'host.session'
   | 'login.seen'

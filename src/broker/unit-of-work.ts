@@ -2,6 +2,7 @@ import type { EntryDraft, ReadTile } from '../accounting/index.ts';
 import type { Session, ThrottleRow, ThrottleTable, UsedProofs } from '../identity/index.ts';
 import type { KeyId, PersonId, Principal, Serial } from '../kernel/index.ts';
 import type { HostReads, HostsChange } from './host-rows.ts';
+import type { ProbedHosts, ProbedPortReads } from './probed-ports.ts';
 import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
 import type { DepartureChange, DepartureReads, Leases } from './departures.ts';
 import type { ResponseReads, ResponsesChange } from './response-row.ts';
@@ -149,6 +150,7 @@ export interface Change extends DepartureChange {
   readonly moveSink?: { readonly sink: string; readonly from: bigint; readonly next: bigint };
   readonly reportedLogins?: ReportedLogins;
   readonly responses?: ResponsesChange;
+  readonly probed?: ProbedHosts;
   /**
    * Takes the blocks of brokers that are gone off the books, in `transact` only: `abandonedSerials`, asked there, are accounted for
    * as void by the entries of this very change.
@@ -231,7 +233,7 @@ export interface StoredEntry {
 }
 
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
-export interface Reads extends HostReads, ReportedLoginReads, ResponseReads, DepartureReads {
+export interface Reads extends HostReads, ReportedLoginReads, ResponseReads, DepartureReads, ProbedPortReads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
   /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;

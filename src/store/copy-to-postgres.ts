@@ -63,6 +63,16 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     facts: 'text',
   },
   revoked_range: { ca_id: 'int', first: 'bigint', last: 'bigint', until: 'bigint' },
+  probed_port: {
+    host: 'text',
+    port: 'int',
+    service: 'text',
+    application: 'text',
+    state: 'text',
+    not_after_ms: 'bigint',
+    findings: 'text',
+    probed_ms: 'bigint',
+  },
   report_position: { host_id: 'text', boot: 'text', next_seq: 'bigint', reported_ms: 'bigint' },
   waiting_login: {
     host_id: 'text',

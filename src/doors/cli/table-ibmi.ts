@@ -30,6 +30,7 @@ export function addIbmiCommands(program: Command, table: Table): void {
     .option('--hosts <FILE>', 'more hosts, one on a line; # begins a remark')
     .option('--ca <FILE>', 'PEM file of authorities that are ours (may be repeated)', several)
     .option('--ports <LIST>', 'only these: 992,9476, or a service that listens elsewhere, telnet-ssl:2992')
+    .option('--log', 'tell the broker, for its log and its metrics; needs a session as admin or auditor')
     .option('--html <FILE>', 'write a report for the files: one page, printable')
     .addOption(
       new Option('--wait <SECONDS>', 'how long a telnet server may take to speak')

@@ -8,6 +8,7 @@ import * as read from './contract.ts';
 import { readProblem } from './failures.ts';
 import { hostCalls, type HostCalls } from './host-calls.ts';
 import { loginCalls, type LoginCalls } from './login-calls.ts';
+import { probeCalls, type ProbeCalls } from './probe-calls.ts';
 import type { ProofKey } from './proof.ts';
 import { signProof } from './proof.ts';
 import type { HttpAnswer, Timeouts, Transport } from './transport.ts';
@@ -39,7 +40,7 @@ export type Query = Readonly<Record<string, string | undefined>>;
  * The broker's API, typed. Every method throws the broker's refusal with the broker's own code; when the broker cannot be
  * talked to, an error for which `isUnreachable` is true; `client.bad_answer` for an answer that breaks the contract.
  */
-export interface BrokerClient extends HostCalls, LoginCalls {
+export interface BrokerClient extends HostCalls, LoginCalls, ProbeCalls {
   login(
     asked: { readonly login: string; readonly password: string; readonly directory?: string },
     proofKey: ProofKey,
@@ -102,6 +103,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   return {
     ...hostCalls(json),
     ...loginCalls(json),
+    ...probeCalls(json),
     login: async (asked, proofKey) =>
       read.readLogin(await json({ method: 'POST', path: '/v1/login', body: asked, proofKey }, 'login')),
     session: async () => read.readSession(await json({ method: 'GET', path: '/v1/session' }, 'session')),

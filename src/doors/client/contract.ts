@@ -352,6 +352,7 @@ export const logTypes = [
   'departure.reject',
   'departure.withdraw',
   'principal.release',
+  'probe.report',
   'host.feed_gap',
   'host.session',
   'login.seen',

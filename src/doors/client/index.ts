@@ -15,6 +15,7 @@ export * from './files.ts';
 export type { Coverage, LoginCalls, LoginsAsked, ResponseSeen } from './login-calls.ts';
 export * from './home.ts';
 export type { HostCalls } from './host-calls.ts';
+export * from './probe-calls.ts';
 export * from './proof.ts';
 export * from './renew-lock.ts';
 export * from './session-file.ts';

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Rooms } from '../../broker/index.ts';
+import { createProbeGauges } from './probe-metrics.ts';
 
 /** What Prometheus reads at /metrics. */
 export interface Metrics {
@@ -63,6 +64,7 @@ export function createMetrics(): Metrics {
     'When this broker last delivered to the sink.',
     ['sink'],
   );
+  const bringProbesUpToDate = createProbeGauges(registers);
   const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
 
   return {
@@ -83,6 +85,7 @@ export function createMetrics(): Metrics {
         sinkLag.set({ sink }, Number(lag));
         if (lastDeliveredMs !== undefined) sinkTime.set({ sink }, lastDeliveredMs / 1000);
       }
+      await bringProbesUpToDate(rooms);
       logSize.set(Number((await rooms.store.logHead()).size));
       const krl = rooms.krl.current;
       if (krl !== undefined) {

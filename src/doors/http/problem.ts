@@ -88,6 +88,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'kernel.bad_principal': 400,
   'kernel.bad_serial': 400,
   'policy.principal_in_use': 409,
+  'probe.too_many_ports': 409,
   'policy.principal_unowned': 404,
   'policy.too_many_certificates': 429,
   'policy.too_many_looks': 429,

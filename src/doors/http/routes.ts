@@ -18,6 +18,7 @@ import { CodedError, parseSerial } from '../../kernel/index.ts';
 import { hostRoutes } from './routes-hosts.ts';
 import { route, toUint64, type Route } from './route.ts';
 import { loginRoutes } from './routes-logins.ts';
+import { probeRoutes } from './routes-probe.ts';
 import * as schema from './schemas.ts';
 import {
   viewCredential,
@@ -31,6 +32,7 @@ import {
 /** Every route with its permission: the one table that the server, the OpenAPI document and the permission test read. */
 export const routes: readonly Route[] = [
   ...hostRoutes,
+  ...probeRoutes,
   route({
     method: 'post',
     path: '/v1/login',

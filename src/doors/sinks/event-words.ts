@@ -25,6 +25,7 @@ const titles: Readonly<Record<string, string>> = {
   'departure.approve': 'Departures approved',
   'departure.reject': 'Departures rejected',
   'departure.withdraw': 'Departures that are not any more',
+  'probe.report': 'Ports of a host looked at',
   'principal.release': 'Account name released',
   'login.seen': 'Login on a host, explained by a certificate',
   'login.unexplained': 'Login on a host that nothing explains',

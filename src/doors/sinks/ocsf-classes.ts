@@ -43,6 +43,7 @@ const places: Readonly<Record<string, Place>> = {
   'departure.approve': other(3004, 'Approve'),
   'departure.reject': other(3004, 'Reject'),
   'departure.withdraw': other(3004, 'Withdraw'),
+  'probe.report': other(6002, 'Probe'),
   'principal.release': at(3004, 4),
   'login.seen': at(3002, 1),
   'login.unexplained': at(3002, 1),

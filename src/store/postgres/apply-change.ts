@@ -2,6 +2,7 @@ import type { Change, Guard, Publication } from '../../broker/index.ts';
 import type { Answer, Run } from './connections.ts';
 import { indexLock } from './log-search.ts';
 import { conflict } from './faults.ts';
+import { sendProbedPorts } from './probed-ports.ts';
 import { sendReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
 import { applyHosts } from './hosts.ts';
@@ -30,6 +31,7 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.erase !== undefined) erase(send, change.erase);
   if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
+  if (change.probed !== undefined) sendProbedPorts(send, change.probed);
   if (change.reportedLogins !== undefined) sendReportedLogins(send, change.reportedLogins);
   applyDepartures(send, change);
   if (change.responses !== undefined) sendResponses(send, change.responses);

@@ -6,6 +6,7 @@ import { reportedLogins } from '../migrations/postgres/004-reported-logins.ts';
 import { departures } from '../migrations/postgres/005-departures.ts';
 import { hosts } from '../migrations/postgres/006-hosts.ts';
 import { responses } from '../migrations/postgres/007-responses.ts';
+import { probedPorts } from '../migrations/postgres/008-probed-ports.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -19,6 +20,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '005-departures', sql: departures },
   { name: '006-hosts', sql: hosts },
   { name: '007-responses', sql: responses },
+  { name: '008-probed-ports', sql: probedPorts },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

@@ -16,6 +16,7 @@ import {
   toStoredEntry,
   type Row,
 } from '../rows.ts';
+import { createProbedPortReads } from './probed-ports.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
 import { createResponseReads } from './responses.ts';
 import { abandonedBlocks } from './serial-blocks.ts';
@@ -40,6 +41,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
 
   return {
     ...createReportedLoginReads(all),
+    ...createProbedPortReads(all),
     ...createHostReads(all, one),
     ...createResponseReads(all),
     async session(tokenHash) {

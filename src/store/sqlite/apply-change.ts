@@ -2,6 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { Change, Guard, Publication } from '../../broker/index.ts';
 import { conflict } from './faults.ts';
 import { applyHosts } from './hosts.ts';
+import { applyProbedPorts } from './probed-ports.ts';
 import { applyReportedLogins } from './reported-logins.ts';
 import { applyDepartures } from './departures.ts';
 import { applyResponses } from './responses.ts';
@@ -36,6 +37,7 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     if (change.erase !== undefined) erase(writing, change.erase);
     if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
+    if (change.probed !== undefined) applyProbedPorts(writing.run, change.probed);
     if (change.reportedLogins !== undefined) applyReportedLogins(writing.run, change.reportedLogins);
     applyDepartures(writing.run, change);
     if (change.responses !== undefined) applyResponses(writing.run, change.responses);

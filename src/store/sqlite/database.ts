@@ -10,6 +10,7 @@ import { reportedLogins } from '../migrations/005-reported-logins.ts';
 import { departures } from '../migrations/006-departures.ts';
 import { hosts } from '../migrations/007-hosts.ts';
 import { responses } from '../migrations/008-responses.ts';
+import { probedPorts } from '../migrations/009-probed-ports.ts';
 
 const migrations = [
   first,
@@ -20,6 +21,7 @@ const migrations = [
   departures,
   hosts,
   responses,
+  probedPorts,
 ];
 const databaseName = 'sallyport.db';
 

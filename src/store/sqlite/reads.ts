@@ -16,6 +16,7 @@ import {
   type Row,
 } from '../rows.ts';
 import { createPointReads } from './point-reads.ts';
+import { createProbedPortReads } from './probed-ports.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
 import { createResponseReads } from './responses.ts';
 import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
@@ -43,6 +44,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
 
   return {
     ...createReportedLoginReads(all),
+    ...createProbedPortReads(all),
     ...createHostReads(all, one),
     ...createResponseReads(all),
     session: async (tokenHash) => point.session(tokenHash),

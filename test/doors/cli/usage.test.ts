@@ -18,7 +18,7 @@ const run = (args: readonly string[], more: object = {}): Promise<RunResult> =>
 
 /** Every command of the contract, with what it needs at least. */
 const contract: readonly string[] = [
-  'probe HOST HOST --hosts FILE --ca FILE --ports 992 --html FILE --wait 5',
+  'probe HOST HOST --hosts FILE --ca FILE --ports 992 --log --html FILE --wait 5',
   'ibmi apps --usage FILE',
   'ibmi renewals --report FILE --days 60 --window WINDOW --ics FILE',
   'ibmi trust --for acs --ca FILE --out DIR',

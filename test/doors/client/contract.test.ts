@@ -30,6 +30,7 @@ const types: Readonly<Record<EventType, true>> = {
   'departure.reject': true,
   'departure.withdraw': true,
   'principal.release': true,
+  'probe.report': true,
   'host.feed_gap': true,
   'host.session': true,
   'login.seen': true,

@@ -137,6 +137,7 @@ const samples: Readonly<
   'post /v1/admin/revoke': {
     body: () => ({ target: { kind: 'person', value: 'dora' }, reason: 'test', apply: true }),
   },
+  'post /v1/probes': { body: () => ({ hosts: [{ host: 'prod', ports: [], findings: [] }] }) },
   'post /v1/admin/lock': { body: () => ({ person: 'dora', reason: 'test' }) },
   'post /v1/admin/unlock': { body: () => ({ person: 'dora', reason: 'test' }) },
   'get /v1/admin/issued': { query: '?limit=5' },

@@ -210,6 +210,26 @@ export const everyType: readonly EntryDraft[] = [
     reasonCode: 'responses.refused',
     fields: { target: host, response },
   }),
+  draft('probe.report', {
+    actor: person,
+    fields: {
+      target: { kind: 'host', name: 'prod.example.com' },
+      probe: {
+        findings: ['half_secured'],
+        ports: [
+          {
+            port: 992,
+            service: 'telnet-ssl',
+            state: 'tls',
+            not_after: '2027-02-28T08:00:00.000Z',
+            findings: [],
+          },
+        ],
+      },
+      corr,
+    },
+    personal: from,
+  }),
   draft('log.read', { actor: person, fields: { target: { kind: 'log', own: false }, corr }, personal: from }),
   draft('log.read', {
     actor: person,

@@ -17,6 +17,7 @@ import { readGivenFile } from '../given-file.ts';
 import type { Line, Tone } from '../output.ts';
 import { hangingLines, tableLines } from '../output.ts';
 import { startBar } from '../progress-bar.ts';
+import { checkSession, recordProbe } from '../record-probe.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface ProbeFlags {
@@ -24,6 +25,8 @@ export interface ProbeFlags {
   readonly ca?: readonly string[];
   readonly ports?: string;
   readonly html?: string;
+  /** Tell the broker. */
+  readonly log?: boolean;
   /** Seconds. */
   readonly wait: number;
 }
@@ -45,6 +48,7 @@ export async function probeHosts(
     ),
   );
   if (flags.html !== undefined) checkWritable(flags.html);
+  if (flags.log === true) await checkSession(terminal);
   // 2. One connection to each port.
   const bar = startBar(terminal, 'Looking at ports', hosts.length);
   const report = await probe({
@@ -58,6 +62,7 @@ export async function probeHosts(
   // 3. For people, for machines, and for the files.
   if (flags.html !== undefined)
     writeByRename(flags.html, renderHtml(report, terminal.version), terminal.random, 0o644);
+  if (flags.log === true) await recordProbe(report.hosts, terminal);
   return present(report, flags, terminal);
 }
 
@@ -80,6 +85,7 @@ function present(report: ProbeReport, flags: ProbeFlags, terminal: Terminal): Re
     ],
     notes: [
       ...(flags.html === undefined ? [] : [`Wrote ${flags.html}.`]),
+      ...(flags.log === true ? ['The broker has it in its log and its metrics.'] : []),
       ...(flags.ca === undefined ? ['note: without --ca, nothing says whose certificates are ours.'] : []),
     ],
     exitCode: bad === 0 ? 0 : 1,
