@@ -164,6 +164,7 @@ describe('the OpenAPI document', () => {
       ['post', '/v1/admin/hosts/tokens', { names: ['*.example.com'] }],
       ['get', '/v1/admin/hosts/tokens'],
       ['post', '/v1/admin/hosts/tokens/drop', { id: tokenId }],
+      ['post', '/v1/probes', { hosts: [{ host: 'prod', ports: [], findings: [] }] }],
       ['post', '/v1/admin/principals/release', { principal: 'alice', reason: 'x' }],
       ['post', '/v1/admin/principals/release', { principal: 'nobody', reason: 'x' }],
     ];
