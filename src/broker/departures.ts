@@ -1,3 +1,4 @@
+import type { Session } from '../identity/index.ts';
 import type { PersonId } from '../kernel/index.ts';
 import type { Credential } from './unit-of-work.ts';
 
@@ -17,8 +18,9 @@ export interface DepartureReview {
   readonly id: string;
   readonly directory: string;
   readonly openedMs: number;
-  readonly state: 'waiting' | 'approved' | 'rejected';
-  /** When it was approved or rejected. */
+  /** `withdrawn`: nobody in it has lost anything any more. */
+  readonly state: 'waiting' | 'approved' | 'rejected' | 'withdrawn';
+  /** When it was decided. */
   readonly decidedMs?: number;
   readonly limit: 'people' | 'percent';
   /** How many people of the directory had something live when it was opened. */
@@ -41,10 +43,13 @@ export interface DepartureChange {
   readonly departureReview?: DepartureReview;
 }
 
-/** Questions about departures. */
+/** Questions about departures, and about all that one person has. */
 export interface DepartureReads {
   /** People of the directory with a live session, or a credential that is not revoked and expires after `nowMs`; in any order. */
   peopleAtLarge(directory: string, nowMs: number): Promise<readonly PersonId[]>;
+  liveSessions(personId: PersonId, nowMs: number): Promise<readonly Session[]>;
+  /** Account names that are theirs alone, in alphabetical order. */
+  principalsOf(personId: PersonId): Promise<readonly string[]>;
   followedDirectory(directory: string): Promise<FollowedDirectory | undefined>;
   /** Those opened at or after the given time, the newest first, 1000 at most. */
   departureReviews(sinceMs: number): Promise<readonly DepartureReview[]>;

@@ -65,6 +65,10 @@ export class DirectoryFollower {
   /** Since when somebody is seen to have left, while the grace lasts. */
   readonly #seenGone = new Map<PersonId, { readonly atMs: number; readonly cause: Cause }>();
   readonly #doubtful = new Map<PersonId, string>();
+  /** Who had lost something when last asked about. */
+  readonly #lost = new Set<PersonId>();
+  /** The sweep after which reviews were last looked through. */
+  #checkedMs: number | undefined;
   #cursor: string | undefined;
   #kept: { readonly cursor: string | undefined; readonly atMs: number } | undefined;
   #state: FollowState['state'] = 'unknown';
@@ -132,6 +136,8 @@ export class DirectoryFollower {
     // 6. Too many at once are not believed: an admin decides.
     const believed = await this.#believe(rooms, departing);
 
+    await this.#withdraw(rooms);
+
     // 7. One transaction for each person, one list for all of them.
     await this.#act(rooms, believed);
 
@@ -146,6 +152,7 @@ export class DirectoryFollower {
     this.#people.reset();
     this.#seenGone.clear();
     this.#doubtful.clear();
+    this.#lost.clear();
   }
 
   async #news({ store, clock }: Asked): Promise<DirectoryNews> {
@@ -180,7 +187,11 @@ export class DirectoryFollower {
     for (const finding of findings) {
       if (finding.kind === 'doubtful') this.#doubtful.set(finding.personId, finding.doubt);
       else this.#doubtful.delete(finding.personId);
-      if (finding.kind !== 'lost') this.#seenGone.delete(finding.personId);
+      if (finding.kind === 'lost') this.#lost.add(finding.personId);
+      else {
+        this.#lost.delete(finding.personId);
+        this.#seenGone.delete(finding.personId);
+      }
     }
     return answers;
   }
@@ -197,6 +208,7 @@ export class DirectoryFollower {
       if (nowMs - seen.atMs >= graceMs) due.set(personId, { lost: finding, cause: seen.cause });
     }
     for (const id of this.#doubtful.keys()) if (!this.#people.atLarge.has(id)) this.#doubtful.delete(id);
+    for (const id of this.#lost) if (!this.#people.atLarge.has(id)) this.#lost.delete(id);
     // Whose grace ends is asked about once more, at the next look.
     for (const [id, { atMs, cause }] of this.#seenGone) {
       if (!this.#people.atLarge.has(id)) this.#seenGone.delete(id);
@@ -234,8 +246,26 @@ export class DirectoryFollower {
       atLarge: waiting?.atLarge ?? atLarge,
       people,
     };
-    await rooms.store.commit({ departureReview: review, entries: [heldEntry(review, nowMs)] });
+    await rooms.store.commit({ departureReview: review, entries: [reviewEntry('hold', review, nowMs)] });
     return [];
+  }
+
+  /** A review in which nobody has lost anything any more, when everybody was asked about since, needs no admin. */
+  async #withdraw({ store, clock }: Asked): Promise<void> {
+    const { sweptMs } = this.#people;
+    if (sweptMs === undefined || sweptMs === this.#checkedMs) return;
+    this.#checkedMs = sweptMs;
+    const nowMs = clock.nowMs();
+    for (const review of await store.departureReviews(nowMs - reviewsMs)) {
+      const { directory, state, openedMs, people } = review;
+      const isOpen = directory === this.#options.directory && state === 'waiting' && openedMs < sweptMs;
+      if (!isOpen || people.some(({ personId }) => this.#lost.has(personId))) continue;
+      const withdrawn: DepartureReview = { ...review, state: 'withdrawn', decidedMs: nowMs };
+      await store.commit({
+        departureReview: withdrawn,
+        entries: [reviewEntry('withdraw', withdrawn, nowMs)],
+      });
+    }
   }
 
   async #act(rooms: Asked, believed: readonly Departing[]): Promise<void> {
@@ -279,7 +309,9 @@ async function recentlyDeparted({ store }: Asked, directory: string, fromMs: num
   const entries = await store.searchLog({ type: 'directory.change', fromMs, limit: 1000 });
   const people = entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as ChangeEntry);
   const departed = people.filter(
-    ({ change, subject }) => change.seen_by !== undefined && subject.uid.startsWith(`${directory}:`),
+    ({ change, subject }) =>
+      // What an admin approved is believed, however much it was.
+      change.seen_by !== undefined && change.seen_by !== 'review' && subject.uid.startsWith(`${directory}:`),
   );
   return new Set(departed.map(({ subject }) => subject.uid)).size;
 }
@@ -298,11 +330,12 @@ function asFound({ personId, reasonCode, credentials }: Lost): FoundDeparture {
   };
 }
 
-function heldEntry(review: DepartureReview, timeMs: number): EntryDraft {
+function reviewEntry(what: 'hold' | 'withdraw', review: DepartureReview, timeMs: number): EntryDraft {
   return {
-    type: 'departure.hold',
-    outcome: 'failure',
-    reasonCode: `departure.too_many_${review.limit}`,
+    type: `departure.${what}`,
+    ...(what === 'withdraw'
+      ? { outcome: 'success' }
+      : { outcome: 'failure', reasonCode: `departure.too_many_${review.limit}` }),
     timeMs,
     actor: { kind: 'broker' },
     fields: { departure: departureFields(review) },

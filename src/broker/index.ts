@@ -6,6 +6,7 @@
 export * from './approve-host.ts';
 export * from './decide-response.ts';
 export * from './deliver-log.ts';
+export * from './decide-departures.ts';
 export type { DepartureLimits } from './departure-breaker.ts';
 export type * from './departures.ts';
 export * from './cosign-checkpoint.ts';
@@ -53,6 +54,7 @@ export * from './revoke.ts';
 export * from './rooms.ts';
 export * from './serial-source.ts';
 export type { Tell } from './sink-loop.ts';
+export * from './show-person.ts';
 export * from './start-up.ts';
 export * from './sync-host.ts';
 export * from './trust-bundles.ts';

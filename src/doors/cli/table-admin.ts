@@ -77,6 +77,7 @@ export function addAdminCommands(program: Command, table: Table): void {
     .action((options: import('./commands/logins.ts').ResponsesOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/logins.ts')).responses(options, terminal)),
     );
+  addDepartureCommands(admin, table);
   const principal = admin.command('principal').description('names that belong to one person');
   table
     .add(
@@ -90,6 +91,33 @@ export function addAdminCommands(program: Command, table: Table): void {
       run(options.json, async () =>
         (await import('./commands/admin.ts')).releasePrincipal(name, options, terminal),
       ),
+    );
+}
+
+function addDepartureCommands(admin: Command, table: Table): void {
+  const { terminal, run } = table;
+  table
+    .add(
+      admin,
+      'person <U>',
+      'show everything that a person can still use, and what would end it',
+      'sallyport admin person alice',
+    )
+    .action((person: string, options: JsonFlag) =>
+      run(options.json, async () => (await import('./commands/person.ts')).showPerson(person, terminal)),
+    );
+  table
+    .add(
+      admin,
+      'departures',
+      'show how directories are followed, and say whether departures that were too many at once are true',
+      'sallyport admin departures\nsallyport admin departures --approve d-0123abcd',
+    )
+    .addOption(new Option('--approve <ID>', 'it is true: cut them off').conflicts('reject'))
+    .option('--reject <ID>', 'it is not: what they have lives until it expires')
+    .option('--reason <T>', 'why; it is kept in the log', parseReason, 'decided by an admin')
+    .action((options: import('./commands/departures.ts').DeparturesOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/departures.ts')).departures(options, terminal)),
     );
 }
 

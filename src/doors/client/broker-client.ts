@@ -5,6 +5,8 @@ import type { Answer } from './answer.ts';
 import { badAnswer, parseAnswer } from './answer.ts';
 import type * as contract from './contract.ts';
 import * as read from './contract.ts';
+import { readDecided, readDepartures, readPersonPage } from './departures.ts';
+import type { DecidedAnswer, DeparturesAnswer, PersonPage } from './departures.ts';
 import { readProblem } from './failures.ts';
 import { hostCalls, type HostCalls } from './host-calls.ts';
 import { loginCalls, type LoginCalls } from './login-calls.ts';
@@ -65,6 +67,13 @@ export interface BrokerClient extends HostCalls, LoginCalls, ProbeCalls {
     asked: { readonly person: string; readonly reason: string },
   ): Promise<contract.LockAnswer>;
   issued(query: Query): Promise<contract.Page<contract.Credential>>;
+  departures(): Promise<DeparturesAnswer>;
+  decideDepartures(asked: {
+    readonly review: string;
+    readonly decision: 'approve' | 'reject';
+    readonly reason: string;
+  }): Promise<DecidedAnswer>;
+  person(person: string): Promise<PersonPage>;
   releasePrincipal(asked: {
     readonly principal: string;
     readonly reason: string;
@@ -130,6 +139,12 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       const answer = await json({ method: 'GET', path: '/v1/admin/issued', query }, 'list of credentials');
       return page(answer, 'credentials', read.readCredential);
     },
+    departures: async () =>
+      readDepartures(await json({ method: 'GET', path: '/v1/admin/departures' }, 'list of departures')),
+    decideDepartures: async (asked) =>
+      readDecided(await json({ method: 'POST', path: '/v1/admin/departures', body: asked }, 'decision')),
+    person: async (person) =>
+      readPersonPage(await json({ method: 'GET', path: '/v1/admin/person', query: { person } }, 'person')),
     releasePrincipal: async (asked) => {
       const path = '/v1/admin/principals/release';
       const answer = await json({ method: 'POST', path, body: asked }, 'released principal');

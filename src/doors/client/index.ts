@@ -10,6 +10,7 @@ export * from './broker-client.ts';
 export * from './certificate-note.ts';
 export * from './contract.ts';
 export * from './contract-hosts.ts';
+export * from './departures.ts';
 export * from './failures.ts';
 export * from './files.ts';
 export type { Coverage, LoginCalls, LoginsAsked, ResponseSeen } from './login-calls.ts';

@@ -1,5 +1,8 @@
 import type { Rooms } from '../../broker/index.ts';
 
+/** As long as any certificate may live, twice. */
+const heldForMs = 2 * 86_400_000;
+
 export interface Dependency {
   readonly name: string;
   readonly state: 'up' | 'down' | 'unknown';
@@ -21,14 +24,45 @@ export async function readiness(
     state: krl === undefined ? 'down' : 'up',
     detail: krl === undefined ? 'no list has been published' : `version ${krl.version}`,
   };
-  const directories = rooms.identity
-    .health()
-    .map(({ directory, state, detail }): Dependency => ({ name: `directory:${directory}`, state, detail }));
+  const held = await heldPeople(rooms);
+  const directories = rooms.identity.health().map(({ directory, state, detail }): Dependency => ({
+    name: `directory:${directory}`,
+    state,
+    detail: [detail, ...followed(rooms, directory, held)].join('; '),
+  }));
   const anyDirectory = directories.some(({ state }) => state !== 'down');
   return {
     ready: store.state === 'up' && list.state === 'up' && anyDirectory,
     dependencies: [store, list, ...directories, ...(await sinkStates(rooms))],
   };
+}
+
+/** People of each directory whose departures wait for an admin; nothing while the database does not answer. */
+export async function heldPeople({ store, clock }: Rooms): Promise<ReadonlyMap<string, number>> {
+  const held = new Map<string, number>();
+  try {
+    for (const { directory, state, people } of await store.departureReviews(clock.nowMs() - heldForMs))
+      if (state === 'waiting') held.set(directory, (held.get(directory) ?? 0) + people.length);
+  } catch {
+    // The store's own line says so.
+  }
+  return held;
+}
+
+/** How departures of a directory are followed, in a few words. */
+function followed(
+  { followers }: Rooms,
+  directory: string,
+  held: ReadonlyMap<string, number>,
+): readonly string[] {
+  const state = followers.map((follower) => follower.state()).find((one) => one.directory === directory);
+  if (state === undefined) return ['departures are not followed'];
+  const waiting = held.get(directory) ?? 0;
+  return [
+    `departures: ${state.state === 'standby' ? 'another broker follows' : state.state}`,
+    ...(state.doubtful.size === 0 ? [] : [`${state.doubtful.size} people in doubt`]),
+    ...(waiting === 0 ? [] : [`${waiting} people wait for an admin (sallyport admin departures)`]),
+  ];
 }
 
 async function storeState(rooms: Rooms): Promise<Dependency> {

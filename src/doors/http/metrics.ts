@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Rooms } from '../../broker/index.ts';
 import { createProbeGauges } from './probe-metrics.ts';
+import { heldPeople } from './health.ts';
 
 /** What Prometheus reads at /metrics. */
 export interface Metrics {
@@ -65,6 +66,26 @@ export function createMetrics(): Metrics {
     ['sink'],
   );
   const bringProbesUpToDate = createProbeGauges(registers);
+  const followedUp = gauge(
+    'sallyport_departures_followed',
+    '1 the directory is followed, 0 that fails, -1 another broker does or not yet.',
+    ['directory'],
+  );
+  const followedTime = gauge(
+    'sallyport_departures_last_look_timestamp_seconds',
+    'When the directory last told this broker what changed.',
+    ['directory'],
+  );
+  const doubtful = gauge(
+    'sallyport_departures_doubtful',
+    'People who seem to have left for reasons that a fault would have as well.',
+    ['directory'],
+  );
+  const held = gauge(
+    'sallyport_departures_held',
+    'People whose departure waits for an admin because they are too many at once.',
+    ['directory'],
+  );
   const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
 
   return {
@@ -86,6 +107,14 @@ export function createMetrics(): Metrics {
         if (lastDeliveredMs !== undefined) sinkTime.set({ sink }, lastDeliveredMs / 1000);
       }
       await bringProbesUpToDate(rooms);
+      const waiting = await heldPeople(rooms);
+      for (const follower of rooms.followers) {
+        const { directory, state, lookedMs, doubtful: inDoubt } = follower.state();
+        followedUp.set({ directory }, { following: 1, failing: 0, standby: -1, unknown: -1 }[state]);
+        if (lookedMs !== undefined) followedTime.set({ directory }, lookedMs / 1000);
+        doubtful.set({ directory }, inDoubt.size);
+        held.set({ directory }, waiting.get(directory) ?? 0);
+      }
       logSize.set(Number((await rooms.store.logHead()).size));
       const krl = rooms.krl.current;
       if (krl !== undefined) {

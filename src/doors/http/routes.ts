@@ -15,6 +15,7 @@ import {
   whoCould,
 } from '../../broker/index.ts';
 import { CodedError, parseSerial } from '../../kernel/index.ts';
+import { departureRoutes } from './routes-departures.ts';
 import { hostRoutes } from './routes-hosts.ts';
 import { route, toUint64, type Route } from './route.ts';
 import { loginRoutes } from './routes-logins.ts';
@@ -237,6 +238,7 @@ export const routes: readonly Route[] = [
       return { json: { principal: body.principal, owner: { id: owner } } };
     },
   }),
+  ...departureRoutes,
   route({
     method: 'get',
     path: '/v1/audit/search',

@@ -3,7 +3,7 @@ import type { PersonId } from '../../kernel/index.ts';
 import { reviewFacts, toFollowed, toReview } from '../departure-rows.ts';
 import type { Send } from './apply-change.ts';
 import type { Run } from './connections.ts';
-import type { Row } from '../rows.ts';
+import { toSession, type Row } from '../rows.ts';
 import { asCoded, conflict } from './faults.ts';
 
 /** Sends the rows; the answer is CodedError `store.conflict` when the review was decided already. */
@@ -48,6 +48,17 @@ export function createDepartureReads(
         nowMs,
       );
       return rows.map((row) => row['person_id'] as PersonId);
+    },
+    async liveSessions(personId, nowMs) {
+      const sql = 'SELECT * FROM session WHERE person_id = $1 AND expires_ms > $2 ORDER BY created_ms, id';
+      return (await all(sql, personId, nowMs)).map(toSession);
+    },
+    async principalsOf(personId) {
+      const rows = await all(
+        'SELECT name FROM principal WHERE person_id = $1 ORDER BY lower(name)',
+        personId,
+      );
+      return rows.map((row) => row['name'] as string);
     },
     async followedDirectory(directory) {
       const [row] = await all('SELECT * FROM followed_directory WHERE directory = $1', directory);

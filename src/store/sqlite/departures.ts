@@ -3,7 +3,7 @@ import type { DepartureChange, DepartureReads } from '../../broker/index.ts';
 import type { PersonId } from '../../kernel/index.ts';
 import { reviewFacts, toFollowed, toReview } from '../departure-rows.ts';
 import { conflict } from './faults.ts';
-import type { Row } from '../rows.ts';
+import { toSession, type Row } from '../rows.ts';
 
 /** @throws CodedError `store.conflict` when the review was decided already */
 export function applyDepartures(
@@ -48,6 +48,14 @@ export function createDepartureReads(
         nowMs,
       );
       return rows.map((row) => row['person_id'] as PersonId);
+    },
+    async liveSessions(personId, nowMs) {
+      const sql = 'SELECT * FROM session WHERE person_id = ? AND expires_ms > ? ORDER BY created_ms, id';
+      return all(sql, personId, nowMs).map(toSession);
+    },
+    async principalsOf(personId) {
+      const rows = all('SELECT name FROM principal WHERE person_id = ? ORDER BY name', personId);
+      return rows.map((row) => row['name'] as string);
     },
     async followedDirectory(directory) {
       const [row] = all('SELECT * FROM followed_directory WHERE directory = ?', directory);

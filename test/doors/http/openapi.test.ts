@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { PersonId } from '../../../src/kernel/index.ts';
 import { allRoutes, createMetrics } from '../../../src/doors/http/index.ts';
 import { generateProofKey } from '../../../src/doors/client/index.ts';
 import { alice, boss, startTestBroker, type TestBroker } from '../../support/broker.ts';
@@ -111,6 +112,18 @@ describe('the OpenAPI document', () => {
       lifeSeconds: 600,
     };
     const { id: tokenId } = await client.newHostToken(tokenAsked);
+    const { store } = broker.running.rooms;
+    const review = {
+      id: 'd-0123abcd',
+      directory: 'builtin',
+      openedMs: Date.now(),
+      state: 'waiting',
+    } as const;
+    const people = [
+      { personId: (await user.session()).person.id as PersonId, reasonCode: 'x.y', credentials: [] },
+    ];
+    const departureReview = { ...review, limit: 'people', atLarge: 9, people } as const;
+    await store.commit({ departureReview, entries: [] });
     const asked = async (method: string, path: string, body?: object): Promise<HttpAnswer> => {
       const [bare = path] = path.split('?');
       const verb = method.toUpperCase();
@@ -154,6 +167,11 @@ describe('the OpenAPI document', () => {
       ['post', '/v1/admin/lock', { person: 'alice', reason: 'x' }],
       ['get', '/v1/admin/issued?limit=1'],
       ['get', '/v1/admin/issued'],
+      ['get', '/v1/admin/departures'],
+      ['post', '/v1/admin/departures', { review: 'd-0123abcd', decision: 'approve', reason: 'x' }],
+      ['post', '/v1/admin/departures', { review: 'd-ffffffff', decision: 'approve', reason: 'x' }],
+      ['get', '/v1/admin/person?person=alice'],
+      ['get', '/v1/admin/person?person=nobody'],
       ['get', '/v1/audit/search?limit=2'],
       ['get', '/v1/audit/search'],
       ['get', '/v1/audit/who-could?principal=alice&at=2026-11-23T00:00:00Z'],

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allRoutes, createMetrics, openHttpDoor, type HttpDoor } from '../../../src/doors/http/index.ts';
@@ -60,6 +61,7 @@ afterAll(async () => {
   await broker.stop();
 });
 
+let reviewId = 'd-00000000';
 let serialOfAlice = 0n;
 const ofAlice = (): string => `?serial=${serialOfAlice}`;
 async function issueToAlice(): Promise<void> {
@@ -141,6 +143,18 @@ const samples: Readonly<
   'post /v1/admin/lock': { body: () => ({ person: 'dora', reason: 'test' }) },
   'post /v1/admin/unlock': { body: () => ({ person: 'dora', reason: 'test' }) },
   'get /v1/admin/issued': { query: '?limit=5' },
+  'get /v1/admin/departures': {},
+  'post /v1/admin/departures': {
+    body: () => ({ review: reviewId, decision: 'reject', reason: 'test' }),
+    async prepare() {
+      const { store, clock } = broker.running.rooms;
+      const openedMs = clock.nowMs();
+      const rest = { directory: 'corp', openedMs, state: 'waiting', limit: 'people', atLarge: 9 } as const;
+      reviewId = `d-${randomBytes(4).toString('hex')}`;
+      await store.commit({ departureReview: { id: reviewId, ...rest, people: [] }, entries: [] });
+    },
+  },
+  'get /v1/admin/person': { query: '?person=dora' },
   'post /v1/admin/principals/release': {
     body: () => ({ principal: 'dora', reason: 'test' }),
     async prepare() {
