@@ -13,6 +13,7 @@ export * from './cosign-checkpoint.ts';
 export * from './enrol-host.ts';
 export * from './erase-personal.ts';
 export * from './explain-certificate.ts';
+export * from './explain-line.ts';
 export * from './explain-policy.ts';
 export * from './export-log.ts';
 export * from './find-person.ts';

@@ -80,7 +80,7 @@ export async function takeReport(
     if (event.kind === 'session') entries.push(sessionEntry(host, event, nowMs));
     if (event.kind !== 'login') continue;
     const login = { hostId: host.id, boot, seq: event.seq, atMs: event.atMs, line: event.line };
-    const judged = await judge(rooms, host, login);
+    const judged = await judgeLine(rooms, host, login);
     if (judged?.verdict === 'explained') entries.push(loginEntry(judged, nowMs));
     else if (judged !== undefined) waiting.push({ ...login, dueMs: nowMs + rooms.loginRules.holdMs });
   }
@@ -104,7 +104,7 @@ export async function judgeDueLogins(
     const due = await store.waitingLogins(nowMs, perTurn);
     const judged: JudgedLogin[] = [];
     for (const login of due) {
-      const found = await judge(rooms, await hostOf(login.hostId), login);
+      const found = await judgeLine(rooms, await hostOf(login.hostId), login);
       if (found !== undefined) judged.push(found);
     }
     if (due.length > 0) {
@@ -125,8 +125,8 @@ export async function judgeDueLogins(
   }
 }
 
-/** @returns undefined for a line that tells of no login */
-async function judge(
+/** What the log says of one login, now. @returns undefined for a line that tells of no login */
+export async function judgeLine(
   rooms: Asked,
   host: ReportingHost,
   login: Omit<WaitingLogin, 'dueMs'>,

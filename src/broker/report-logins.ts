@@ -28,7 +28,8 @@ export async function followLogins(rooms: Rooms): Promise<void> {
   await respondToLogins(rooms, await judgeDueLogins(rooms, hostOf));
 }
 
-function reportingHost({ hosts }: Rooms, { id, names, group }: Host): ReportingHost {
+/** A host as its logins are judged. */
+export function reportingHost({ hosts }: Rooms, { id, names, group }: Host): ReportingHost {
   return { id, name: names[0] ?? id, accounts: accountsOf(hosts, group) };
 }
 

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { followLogins } from '../../src/broker/index.ts';
 import { toRfc3339 } from '../../src/kernel/index.ts';
@@ -9,6 +10,7 @@ import {
   publicKeyFromKeyObject,
 } from '../../src/ssh/index.ts';
 import { alice, boss, startTestBroker, type LoggedInClient, type TestBroker } from '../support/broker.ts';
+import { codeOf } from '../support/code-of.ts';
 import { newProtocolHost } from '../support/protocol-host.ts';
 
 describe('a host that reports what its sshd let in', () => {
@@ -21,8 +23,14 @@ describe('a host that reports what its sshd let in', () => {
   const event = (seq: number, text: string): string => `login ${seq} ${toRfc3339(nowMs)} ${text}`;
   beforeAll(async () => {
     broker = await startTestBroker({ clock });
+    const policy = readFileSync(broker.policyFile, 'utf8');
+    writeFileSync(
+      broker.policyFile,
+      `${policy}\nhost-groups:\n  web:\n    principals:\n      deploy: [alice, release-team]\n`,
+    );
+    await broker.running.reload();
     admin = await broker.loggedIn(boss);
-    const asked = { names: ['*.example.com'], addresses: [], group: 'default', maxUses: 1, lifeSeconds: 600 };
+    const asked = { names: ['*.example.com'], addresses: [], group: 'web', maxUses: 1, lifeSeconds: 600 };
     const { token } = await admin.newHostToken(asked);
     await host.enrol(broker, token, ['web1.example.com']);
     const client = await broker.loggedIn(alice);
@@ -59,6 +67,30 @@ describe('a host that reports what its sshd let in', () => {
     expect(unexplained.items.map(({ entry }) => entry['login'])).toMatchObject([
       { account: 'root', verdict: 'principal_mismatch' },
     ]);
+  });
+
+  it('has its say in who could log in, and in what explains a line', async () => {
+    const at = toRfc3339(nowMs);
+    const could = async (principal: string, host?: string): Promise<number> =>
+      (await admin.whoCould({ principal, at, limit: '10', ...(host === undefined ? {} : { host }) })).items
+        .length;
+    expect(await could('deploy')).toBe(0);
+    expect(await could('deploy', 'web1.example.com')).toBe(1);
+    expect(await could('deploy', host.id)).toBe(1);
+    expect(await codeOf(could('deploy', 'web2.example.com'))).toBe('hosts.unknown_host');
+
+    const asDeploy = line.replace('for alice', 'for deploy');
+    const verdict = async (text: string, on?: string): Promise<string> =>
+      (await admin.explainLine({ line: text, at, ...(on === undefined ? {} : { host: on }) })).verdict;
+    expect(await verdict(line)).toBe('explained');
+    expect(await verdict(asDeploy)).toBe('principal_mismatch');
+    expect(await verdict(asDeploy, 'web1.example.com')).toBe('explained');
+    const { certificate } = await admin.explainLine({ line, at });
+    expect(certificate?.credential?.person.login).toBe('alice');
+    expect(await verdict('Accepted password for alice from 192.0.2.7 port 1 ssh2')).toBe('password_or_other');
+    expect(await codeOf(verdict('Failed password for alice from 192.0.2.7 port 1 ssh2'))).toBe(
+      'hosts.not_a_login',
+    );
   });
 
   it('is refused when somebody else signs, when it repeats itself, and when what it sends cannot be read', async () => {

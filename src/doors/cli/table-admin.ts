@@ -173,6 +173,7 @@ export function addAuditCommands(program: Command, table: Table): void {
       'sallyport audit who-could --as root --at 2026-11-23T16:20:00Z',
     )
     .requiredOption('--as <P>', 'the account')
+    .option('--host <H>', 'on this host, whose group may open the account by other names')
     .option('--at <TIME>', 'the moment', 'now')
     .addOption(new Option('--limit <N>', 'at most so many').default(1000).argParser(parseLimit))
     .action((options: import('./commands/audit-certificate.ts').WhoCouldOptions & JsonFlag) =>
@@ -187,8 +188,11 @@ export function addAuditCommands(program: Command, table: Table): void {
       'show who asked for a certificate, which rule allowed it, and how it ended',
       'sallyport audit explain --serial 4711',
     )
-    .requiredOption('--serial <N>', 'decimal, 0x… or aa:bb:…')
-    .action((options: { readonly serial: string } & JsonFlag) =>
+    .option('--serial <N>', 'decimal, 0x… or aa:bb:…')
+    .addOption(new Option('--line <LINE>', 'a line by which sshd let somebody in').conflicts('serial'))
+    .option('--host <H>', 'with --line: the host that wrote it')
+    .option('--at <TIME>', 'with --line: when it was', 'now')
+    .action((options: import('./commands/audit-certificate.ts').ExplainOptions & JsonFlag) =>
       run(options.json, async () =>
         (await import('./commands/audit-certificate.ts')).explainCertificate(options, terminal),
       ),

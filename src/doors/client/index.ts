@@ -13,7 +13,7 @@ export * from './contract-hosts.ts';
 export * from './departures.ts';
 export * from './failures.ts';
 export * from './files.ts';
-export type { Coverage, LoginCalls, LoginsAsked, ResponseSeen } from './login-calls.ts';
+export type { Coverage, ExplainedLine, LoginCalls, LoginsAsked, ResponseSeen } from './login-calls.ts';
 export * from './home.ts';
 export type { HostCalls } from './host-calls.ts';
 export * from './probe-calls.ts';

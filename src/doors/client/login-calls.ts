@@ -1,6 +1,12 @@
 import type { Answer } from './answer.ts';
 import type { Asked } from './broker-client.ts';
-import { readLogEntry, type LogEntry, type Page } from './contract.ts';
+import {
+  readExplainedCertificate,
+  readLogEntry,
+  type ExplainedCertificate,
+  type LogEntry,
+  type Page,
+} from './contract.ts';
 
 export interface LoginsAsked {
   readonly unexplained: boolean;
@@ -33,9 +39,23 @@ export interface ResponseSeen {
   readonly approvals: readonly string[];
 }
 
+export interface ExplainedLine {
+  readonly verdict: string;
+  readonly account: string;
+  readonly address: string;
+  /** Undefined when the line names no certificate of the broker’s CA. */
+  readonly certificate: ExplainedCertificate | undefined;
+}
+
 /** What admins and auditors ask about logins on hosts. */
 export interface LoginCalls {
   logins(asked: LoginsAsked): Promise<Page<LogEntry> & { readonly coverage: Coverage }>;
+  /** @param asked `at`: RFC 3339, when the login was */
+  explainLine(asked: {
+    readonly line: string;
+    readonly host?: string | undefined;
+    readonly at: string;
+  }): Promise<ExplainedLine>;
   responses(): Promise<readonly ResponseSeen[]>;
   decideResponse(asked: { readonly id: string; readonly approve: boolean }): Promise<ResponseSeen>;
 }
@@ -55,6 +75,19 @@ export function loginCalls(json: (asked: Asked, what: string) => Promise<Answer>
           reportingHosts: coverage.count('reportingHosts'),
           gaps: coverage.count('gaps'),
         },
+      };
+    },
+    async explainLine(asked) {
+      const answer = await json(
+        { method: 'POST', path: '/v1/audit/explain-line', body: asked },
+        'explanation',
+      );
+      const certificate = answer.optionalObject('certificate');
+      return {
+        verdict: answer.text('verdict', 64),
+        account: answer.text('account', 128),
+        address: answer.text('address', 64),
+        certificate: certificate && readExplainedCertificate(certificate),
       };
     },
     async responses() {

@@ -42,6 +42,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'hosts.malformed': 400,
   'hosts.name_not_allowed': 403,
   'hosts.name_taken': 409,
+  'hosts.not_a_login': 400,
   'hosts.no_script': 404,
   'hosts.pending': 403,
   'hosts.pending_full': 503,

@@ -1,8 +1,14 @@
-import { decideResponse, listLogins, listResponses, type ResponseRequest } from '../../broker/index.ts';
+import {
+  decideResponse,
+  explainLine,
+  listLogins,
+  listResponses,
+  type ResponseRequest,
+} from '../../broker/index.ts';
 import { toRfc3339 } from '../../kernel/index.ts';
 import { route, toUint64, type Route } from './route.ts';
 import * as schema from './schemas-logins.ts';
-import { viewEntry } from './views.ts';
+import { viewEntry, viewExplained } from './views.ts';
 
 const mostResponses = 200;
 
@@ -31,6 +37,28 @@ export const loginRoutes: readonly Route[] = [
       const { entries, next, coverage } = await listLogins(rooms, asked, caller);
       const page = next === undefined ? {} : { next: String(next) };
       return { json: { entries: entries.map(viewEntry), ...page, coverage } };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/audit/explain-line',
+    permission: 'admin-or-auditor',
+    summary: 'Which issued certificate explains a line by which sshd let somebody in.',
+    body: schema.explainLineBody,
+    answers: { status: 200, json: schema.explainLineAnswer },
+    async handle({ rooms, body }, caller) {
+      const { line, host, at } = body;
+      const asked = { line, atMs: Date.parse(at), ...(host === undefined ? {} : { host }) };
+      const { verdict, seen, certificate } = await explainLine(rooms, asked, caller);
+      const serial = seen?.credential.kind === 'certificate' ? seen.credential.certificate.serial : 0n;
+      return {
+        json: {
+          verdict,
+          account: seen?.account ?? '',
+          address: seen?.address ?? '',
+          ...(certificate === undefined ? {} : { certificate: viewExplained(serial, certificate) }),
+        },
+      };
     },
   }),
   route({

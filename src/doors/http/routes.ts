@@ -24,6 +24,7 @@ import * as schema from './schemas.ts';
 import {
   viewCredential,
   viewEntry,
+  viewExplained,
   viewExplanation,
   viewPerson,
   viewPublication,
@@ -275,9 +276,10 @@ export const routes: readonly Route[] = [
     query: schema.whoCouldQuery,
     answers: { status: 200, json: schema.issuedAnswer },
     async handle({ rooms, query }, caller) {
-      const { principal, at, after, limit } = query;
+      const { principal, host, at, after, limit } = query;
       const asked = {
         principal,
+        ...(host === undefined ? {} : { host }),
         atMs: Date.parse(at),
         limit,
         ...(after === undefined ? {} : { before: toUint64(after) }),
@@ -301,14 +303,7 @@ export const routes: readonly Route[] = [
     answers: { status: 200, json: schema.explainCertificateAnswer },
     async handle({ rooms, query }, caller) {
       const serial = parseSerial(query.serial);
-      const { credential, entries, nowMs } = await explainCertificate(rooms, serial, caller);
-      return {
-        json: {
-          serial: String(serial),
-          ...(credential === undefined ? {} : { credential: viewCredential(credential, nowMs) }),
-          entries: entries.map(viewEntry),
-        },
-      };
+      return { json: viewExplained(serial, await explainCertificate(rooms, serial, caller)) };
     },
   }),
   route({

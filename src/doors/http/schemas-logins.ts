@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decimal, entry, limit, rfc3339, text } from './schemas.ts';
+import { decimal, entry, explainCertificateAnswer, limit, rfc3339, text } from './schemas.ts';
 
 export const loginsQuery = z.strictObject({
   unexplained: z.enum(['true', 'false']).default('false'),
@@ -41,3 +41,16 @@ const response = z.object({
 export const responsesAnswer = z.object({ responses: z.array(response) });
 export const responseAnswer = response;
 export const decideResponseBody = z.strictObject({ id: text(64), approve: z.boolean() });
+
+export const explainLineBody = z.strictObject({
+  line: z.string().min(1).max(2048),
+  host: text(256).optional(),
+  at: rfc3339,
+});
+export const explainLineAnswer = z.object({
+  verdict: z.string(),
+  account: z.string(),
+  address: z.string(),
+  /** Left out when the line names no certificate of this CA. */
+  certificate: explainCertificateAnswer.optional(),
+});

@@ -83,6 +83,7 @@ export const serialQuery = z.strictObject({ serial: text(40) });
 
 export const whoCouldQuery = z.strictObject({
   principal: text(128),
+  host: text(256).optional(),
   at: rfc3339,
   after: decimal.optional(),
   limit,

@@ -1,5 +1,6 @@
 import type {
   Credential,
+  ExplainedCertificate,
   Explanation,
   LoggedIn,
   Publication,
@@ -73,6 +74,14 @@ export function viewEntry({ index, bytes, openings }: StoredEntry): object {
     index: String(index),
     entry: JSON.parse(bytes.toString('utf8')) as unknown,
     openings: held && Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value])),
+  };
+}
+
+export function viewExplained(serial: bigint, { credential, entries, nowMs }: ExplainedCertificate): object {
+  return {
+    serial: String(serial),
+    ...(credential === undefined ? {} : { credential: viewCredential(credential, nowMs) }),
+    entries: entries.map(viewEntry),
   };
 }
 

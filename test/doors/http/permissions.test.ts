@@ -119,6 +119,12 @@ const samples: Readonly<
   'post /v1/hosts/sync': { text: () => machine.syncing(), prepare: newHost },
   'post /v1/hosts/report': { text: () => machine.reporting(1n, []), prepare: newHost },
   'get /v1/audit/logins': {},
+  'post /v1/audit/explain-line': {
+    body: () => ({
+      line: 'Accepted password for a from 192.0.2.7 port 1 ssh2',
+      at: new Date(clock.nowMs()).toISOString(),
+    }),
+  },
   'get /v1/admin/responses': {},
   'post /v1/admin/responses/decide': {
     body: () => ({ id: responseId, approve: false }),

@@ -8,30 +8,69 @@ import type { Line } from '../output.ts';
 import { fieldLines, tableLines } from '../output.ts';
 import { collectPages, moreNote } from '../pages.ts';
 import { withProgress } from '../progress.ts';
+import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatLocal, formatSeconds, formatShort, parseMoment, zoneOf } from '../times.ts';
 
 /** Who asked for a certificate, which rule allowed it, and how it ended. */
-export async function explainCertificate(
-  options: { readonly serial: string },
-  terminal: Terminal,
-): Promise<Result> {
+export async function explainCertificate(options: ExplainOptions, terminal: Terminal): Promise<Result> {
+  if (options.line !== undefined) return explainLine(options.line, options, terminal);
+  if (options.serial === undefined) throw usage('Nothing to explain.', 'Give --serial N or --line LINE.');
   const serial = parseSerial(options.serial).toString();
   return withSession(terminal, async ({ client }) => {
     const explained = await withProgress(terminal, 'Asking the broker', client.explainCertificate(serial));
-    const { credential, entries } = explained;
-    const value = {
-      serial,
-      state: stateOf(explained),
-      credential: credential === undefined ? null : credentialJson(credential),
-      entries: entries.map((item) => ({ ...item, openings: item.openings ?? null })),
-    };
+    const { credential } = explained;
+    const value = explainedJson(explained);
     const notes: readonly Line[] =
       credential === undefined
         ? []
         : [`next: sallyport audit prove --serial ${serial} --out ${serial}.tlog-proof`];
     return { value, lines: explanation(terminal, explained), notes };
   });
+}
+
+export interface ExplainOptions {
+  readonly serial?: string;
+  readonly line?: string;
+  readonly host?: string;
+  readonly at: string;
+}
+
+/** Which issued certificate explains a line of sshd. */
+async function explainLine(
+  line: string,
+  { host, at }: Omit<ExplainOptions, 'line'>,
+  terminal: Terminal,
+): Promise<Result> {
+  const asked = { line, host, at: parseMoment(at, terminal.clock.nowMs()) };
+  return withSession(terminal, async ({ client }) => {
+    const explained = await withProgress(terminal, 'Asking the broker', client.explainLine(asked));
+    const { verdict, account, address, certificate } = explained;
+    const value = {
+      verdict,
+      account,
+      address,
+      certificate: certificate === undefined ? null : explainedJson(certificate),
+    };
+    const heading: Line = {
+      text: `Login as ${account} from ${address}: ${verdict.replaceAll('_', ' ')}.`,
+      tone: verdict === 'explained' ? 'good' : 'warning',
+    };
+    return {
+      value,
+      lines: [heading, ...(certificate === undefined ? [] : explanation(terminal, certificate))],
+    };
+  });
+}
+
+function explainedJson(explained: ExplainedCertificate): Record<string, unknown> {
+  const { serial, credential, entries } = explained;
+  return {
+    serial,
+    state: stateOf(explained),
+    credential: credential === undefined ? null : credentialJson(credential),
+    entries: entries.map((item) => ({ ...item, openings: item.openings ?? null })),
+  };
 }
 
 function stateOf({ credential, entries }: ExplainedCertificate): string {
@@ -120,6 +159,7 @@ export async function proveCertificate(
 }
 
 export interface WhoCouldOptions {
+  readonly host?: string;
   readonly as: string;
   readonly at: string;
   readonly limit: number;
@@ -133,7 +173,9 @@ export async function whoCould(options: WhoCouldOptions, terminal: Terminal): Pr
     const found = await withProgress(
       terminal,
       'Asking the broker',
-      collectPages(options.limit, (after, limit) => client.whoCould({ principal, at, after, limit })),
+      collectPages(options.limit, (after, limit) =>
+        client.whoCould({ principal, host: options.host, at, after, limit }),
+      ),
     );
     const people = [...new Set(found.items.map(({ person }) => person.login))];
     const value = {
