@@ -1,6 +1,7 @@
 import { encodeProof, inclusionProof, parseCheckpoint } from '../accounting/index.ts';
 import { CodedError, type Serial } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
+import { belongsToLogBefore } from './log-before.ts';
 import { refuseForbidden, takeLook } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { seesWholeLog, shownTo } from './shown-entry.ts';
@@ -48,13 +49,15 @@ export async function explainCertificate(
 /**
  * The receipt of a certificate: that its issue stands in the log, checkable offline (docs/formats/proof.md). Who may have it is
  * as with `explainCertificate`.
- * @throws CodedError `accounting.never_issued`, `policy.not_permitted`, `policy.too_many_looks`, `store.…`
+ * @throws CodedError `accounting.never_issued`, `accounting.log_before`, `policy.not_permitted`, `policy.too_many_looks`, `store.…`
  */
 export async function proveIssue(rooms: Rooms, serial: Serial, caller: SignedIn): Promise<string> {
   const about = await entriesAbout(rooms, serial);
   await recordLook(rooms, { kind: 'proof', serial }, about, caller);
   const issue = about.find((entry) => contentOf(entry).type === 'cred.issue');
   if (issue === undefined) {
+    const elsewhere = await belongsToLogBefore(rooms, serial);
+    if (elsewhere !== undefined) throw elsewhere;
     throw new CodedError(
       'accounting.never_issued',
       `This broker’s CA never issued a certificate with the serial ${serial}.`,

@@ -88,6 +88,10 @@ describe('completeness', () => {
       'a log that goes on from another',
       [epoch(), issue('1000'), voided('1001', '1003'), publish('51'), later],
     ],
+    [
+      'a quoted checkpoint of the log before',
+      [epoch({ checkpoint: 'old.example/1\n7\nroot\n' }), issue('1000'), later],
+    ],
     ['what the log before issued revoked', [epoch(), revoke('999'), revoke('1'), issue('1000'), later]],
     ['an authority that the log before did not know', [epoch(), issue('1', otherCa), later]],
     [
@@ -180,6 +184,10 @@ describe('completeness', () => {
     ['a beginning with a nameless authority', 0n, [epoch({ authorities: [{ ca_fp: '', next: '5' }] })]],
     ['a beginning after a log without a name', 0n, [epoch({ origin: 'two words' })]],
     ['a beginning after a log without a size', 0n, [epoch({ size: 7 })]],
+    ['a beginning that quotes another log', 0n, [epoch({ checkpoint: 'new.example/1\n7\nroot\n' })]],
+    ['a beginning that quotes another size', 0n, [epoch({ checkpoint: 'old.example/1\n70\nroot\n' })]],
+    ['a beginning that quotes half a line', 0n, [epoch({ checkpoint: 'old.example/1\n7' })]],
+    ['a beginning that quotes no text', 0n, [epoch({ checkpoint: null })]],
     ['a beginning with a version that is a number', 0n, [epoch({ list_version: 50 })]],
     ['serial 0', 0n, [issue('0')]],
     ['a serial of 65 bits', 0n, [issue('18446744073709551616')]],

@@ -127,7 +127,14 @@ describe('a broker that goes on from an old copy', () => {
     expect(isRevoked(krl, certificate)).toBe(false);
     const serial = parseCertificate(certificate).serial;
     expect([before, ...after].every((one) => parseCertificate(one).serial < serial)).toBe(true);
-    const bundle = await bundleOf(made, await logInTo(made, boss));
+    const reader = await logInTo(made, boss);
+    const bundle = await bundleOf(made, reader);
+    const asking = clientWith(made, reader);
+    // This log never had it, and does not say that nobody issued it.
+    const older = String(parseCertificate(before).serial);
+    expect(await codeOf(asking.proof(older))).toBe('accounting.log_before');
+    expect(await codeOf(asking.proof(String(serial + 1000n)))).toBe('accounting.never_issued');
+    asking.close();
     await running.stop();
 
     // The old log with the old key, the new one with the new.

@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 
-from bundle_note import unbase64
+from bundle_note import ORIGIN, unbase64
 
+SIZE = re.compile(r"0|[1-9][0-9]{0,14}")
 MAX_ENTRY, MAX_OPENINGS, MAX_DEPTH = 65_535, 131_072, 16
 MAX_SERIAL, MAX_SAFE, MAX_CAS, MAX_RUNS = 2**64 - 1, 2**53 - 1, 10_000, 100_000
 
@@ -168,9 +169,30 @@ def serial_of(value):
     return int(value) if matches(DECIMAL, value) and int(value) <= MAX_SERIAL else None
 
 
+def read_epoch(epoch):
+    """First serials by ca_fp, and the list version, that a log goes on from; None when it does not say (log.md, section 7)."""
+    if not isinstance(epoch, dict):
+        return None
+    origin, size, listed, quoted = (epoch.get(name) for name in ("origin", "size", "authorities", "checkpoint"))
+    if matches(ORIGIN, origin) is None or matches(SIZE, size) is None or not isinstance(listed, list) or len(listed) > MAX_CAS:
+        return None
+    # What it quotes must be of the log and the size that it names.
+    if "checkpoint" in epoch and not (isinstance(quoted, str) and quoted.startswith(f"{origin}\n{size}\n")):
+        return None
+    firsts = {}
+    for each in listed:
+        ca, first = (each.get("ca_fp"), serial_of(each.get("next"))) if isinstance(each, dict) else (None, None)
+        if matches(FINGERPRINT, ca) is None or first is None or ca in firsts:
+            return None
+        firsts[ca] = first
+    version = serial_of(epoch["list_version"]) if "list_version" in epoch else 0
+    return None if version is None else (firsts, version)
+
+
 class Replay:
     def __init__(self, from_zero):
         self.from_zero, self.cas, self.last_met, self.list_version = from_zero, {}, {}, 0
+        self.firsts, self.goes_on = {}, None
         self.largest = self.before = self.promise = None
         self.contradiction = self.doubt = None
         self.heartbeats = False
@@ -183,14 +205,19 @@ class Replay:
         problem = None
         cred = entry.get("cred") if isinstance(entry.get("cred"), dict) else {}
         x509 = isinstance(cred.get("kind"), str) and not cred["kind"].startswith("ssh-")
-        if kind == "cred.issue" and success and not x509:
+        if kind == "log.epoch" and success:
+            problem = self.begin(index, entry.get("epoch"))
+        elif kind == "cred.issue" and success and not x509:
             problem = self.meet(index, cred, ("serial", "serial"), time_ms)
         elif kind == "cred.void":
             problem = self.meet(index, cred, ("serial_first", "serial_last"), time_ms)
         elif kind == "cred.revoke" and success and not x509 and "serial" in cred and "ca_fp" in cred:
             serial, ca = serial_of(cred["serial"]), cred["ca_fp"]
             met, void = self.cas.get(ca, (None, None)) if isinstance(ca, str) else (None, None)
-            if serial is None or (self.from_zero and not (met and met.has(serial) and not void.has(serial))):
+            first = self.firsts.get(ca, 1) if isinstance(ca, str) else 1
+            if serial is not None and serial < first:
+                pass  # The log before issued it.
+            elif serial is None or (self.from_zero and not (met and met.has(serial) and not void.has(serial))):
                 problem = "it revokes what was never issued"
         elif kind == "krl.publish" and success:
             artifact = entry.get("artifact")
@@ -200,6 +227,14 @@ class Replay:
             self.list_version = version
         if problem is not None:
             self.contradiction = (problem, index)
+
+    def begin(self, index, epoch):
+        said = read_epoch(epoch) if index == 0 else None
+        if said is None:
+            return "it begins a log where none can begin, or does not say what it goes on from"
+        self.firsts, self.list_version = said
+        self.goes_on = (epoch["origin"], epoch["size"])
+        return None
 
     def take_time(self, index, kind, entry, time_ms):
         if self.largest is not None and time_ms < self.largest - 300_000:
@@ -221,6 +256,8 @@ class Replay:
             return "it names one ca_fp too many"
         self.last_met[ca] = index
         runs = self.cas.setdefault(ca, (Runs(), Runs()))
+        if first < self.firsts.get(ca, 1):
+            return "it takes a serial of the log before"
         if not runs[0].add(first, last, time_ms):
             return "a serial of it was met before"
         if fields[0] != fields[1]:
@@ -231,6 +268,6 @@ class Replay:
         """A number that is missing, not to be explained by requests under way: those above it began just now."""
         for ca, (met, _) in self.cas.items():
             for at, (first, began) in enumerate(zip(met.first, met.began)):
-                if first > (met.last[at - 1] + 1 if at else 1) and self.largest - began >= 900_000:
+                if first > (met.last[at - 1] + 1 if at else self.firsts.get(ca, 1)) and self.largest - began >= 900_000:
                     return f"serials of {ca} below {first} are missing", self.last_met[ca]
         return None

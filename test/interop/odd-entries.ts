@@ -241,10 +241,46 @@ export function oddLog(below: Below): RawEntry[] {
     () => ({ type: 'system.start' }),
     () => ({ type: 'system.stop' }),
   ];
-  return Array.from({ length: 3 + below(25) }, () => {
+  const goesOn = below(3) === 0;
+  if (goesOn) next = 4;
+  const rest = Array.from({ length: 3 + below(25) }, () => {
     const jumps = [0, -300_000, -300_001, 900_000, 899_999, 1_260_000, 1_260_001, 180_000, 180_001] as const;
     timeMs += (below(3) === 0 ? pick(jumps) : 0) + below(3) * 1000;
     const failed = below(6) === 0 ? { outcome: 'failure', reason_code: 'x.y' } : {};
     return { entry: entryWith({ ...pick(acts)(), ...failed }, timeMs) };
   });
+  if (!goesOn) return rest;
+  const begins = { entry: entryWith({ type: 'log.epoch', epoch: oddEpoch(below, wild) }, startMs) };
+  // Somewhere else it is a contradiction.
+  return wild && below(4) === 0 ? [...rest, begins] : [begins, ...rest];
+}
+
+/** What a log goes on from: serials of A from 4 on. One time in two something about it is odd. */
+function oddEpoch(below: Below, wild: boolean): unknown {
+  const good = {
+    origin: 'old.example/1',
+    size: '7',
+    checkpoint: 'old.example/1\n7\nroot\n',
+    authorities: [{ ca_fp: 'A', next: '4' }],
+    list_version: '1',
+  };
+  if (!wild || below(2) === 0) return good;
+  const odd: readonly unknown[] = [
+    null,
+    ...['a b', '', 'x'.repeat(201), 'old.example/1\n', 5].map((origin) => ({ ...good, origin })),
+    ...['07', '-1', '1'.repeat(16), 7, '0'].map((size) => ({ ...good, size })),
+    ...['old.example/1\n7', 'old.example/1\n70\n', 'other\n7\n', '', null, 1].map((checkpoint) => ({
+      ...good,
+      checkpoint,
+    })),
+    ...['0', '01', 4, null, '18446744073709551616'].map((next) => ({
+      ...good,
+      authorities: [{ ca_fp: 'A', next }],
+    })),
+    ...['', 'x y', 'é', null].map((name) => ({ ...good, authorities: [{ ca_fp: name, next: '4' }] })),
+    { ...good, authorities: [1, 2].map(() => ({ ca_fp: 'A', next: '4' })) },
+    ...[{}, null, 'A', [5], [null]].map((authorities) => ({ ...good, authorities })),
+    ...['0', 1, null, '01'].map((version) => ({ ...good, list_version: version })),
+  ];
+  return odd[below(odd.length)];
 }

@@ -216,7 +216,8 @@ def judge_completeness(verifier, part):
     if gap is not None:
         return verdict("incomplete", gap[0], index=gap[1])
     silent = "" if replay.heartbeats else " There are no heartbeats, so silence and absence look the same."
-    return verdict("verified", "Every serial is accounted for, lists rise, time runs forward." + silent)
+    goes_on = "" if replay.goes_on is None else " It goes on from the log %s of %s entries; what that one issued is not in here." % replay.goes_on
+    return verdict("verified", "Every serial is accounted for, lists rise, time runs forward." + silent + goes_on)
 
 
 def judge(verifier, part=False):

@@ -19,9 +19,12 @@ const maxAuthorities = 10_000;
 export function readEpoch({ fields }: Entry): Epoch | undefined {
   const { epoch } = fields;
   if (!isRecord(epoch)) return undefined;
-  const { origin, size, authorities, list_version: version } = epoch;
+  const { origin, size, authorities, list_version: version, checkpoint } = epoch;
   if (typeof origin !== 'string' || !/^[A-Za-z0-9._:/-]{1,200}$/.test(origin)) return undefined;
   if (typeof size !== 'string' || !/^(?:0|[1-9]\d{0,14})$/.test(size)) return undefined;
+  // What it quotes must be of the log and the size that it names.
+  const isQuoted = typeof checkpoint === 'string' && checkpoint.startsWith(`${origin}\n${size}\n`);
+  if (checkpoint !== undefined && !isQuoted) return undefined;
   if (!Array.isArray(authorities) || authorities.length > maxAuthorities) return undefined;
   const firstSerials = new Map<string, bigint>();
   for (const authority of authorities as readonly Json[]) {

@@ -31,6 +31,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'accounting.bad_range': 400,
   'accounting.export_changed': 409,
   'accounting.never_issued': 404,
+  'accounting.log_before': 404,
   'accounting.no_quorum': 503,
   'hosts.bad_address': 400,
   'hosts.bad_lifetime': 400,

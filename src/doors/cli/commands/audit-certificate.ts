@@ -80,7 +80,8 @@ function stateOf({ credential, entries }: ExplainedCertificate): string {
 
 const unissued: Readonly<Record<string, string>> = {
   void: 'No certificate bears it: the serial was reserved and never released, and the log says so.',
-  'never issued': 'This broker’s CA has not come to this serial, or a request for it is under way.',
+  'never issued':
+    'This broker’s CA has not come to this serial in this log, or a request for it is under way. `audit prove` says whether a log before this one counted it.',
 };
 
 function explanation(terminal: Terminal, explained: ExplainedCertificate): readonly Line[] {
