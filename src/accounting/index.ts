@@ -26,7 +26,7 @@ export {
 export * from './encode-proof.ts';
 export { maxEntryBytes, maxOpeningsBytes } from './encode-entry.ts';
 export type * from './entry.ts';
-export { checkLogHead, emptyLogHead, treeOver } from './tree.ts';
+export { checkLogHead, emptyLogHead, leafHash, treeOver } from './tree.ts';
 export { consistencyProof, inclusionProof, rootAt, type ProofSource } from './proofs.ts';
 export { TileTree } from './tile-tree.ts';
 export * from './tiles.ts';

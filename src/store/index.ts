@@ -6,10 +6,13 @@ export { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from './sq
 export { copyDatabase, openStoredLog, type StoredLog } from './sqlite/database-copy.ts';
 export { loadDatabaseFile, storedOrigin } from './sqlite/database.ts';
 export type { PostgresAddress } from './postgres/address.ts';
+export { storedPostgresOrigin } from './postgres/begin-anew.ts';
+export { dumpDatabase, readDumpedLog } from './postgres/dump.ts';
 export { migratePostgres, type Migrated } from './postgres/migrate.ts';
 export {
   createPostgresDatabase,
   openPostgresStore,
+  type PostgresStore,
   type PostgresStoreOptions,
 } from './postgres/postgres-store.ts';
 export { copyToPostgres, type CopyOptions } from './copy-to-postgres.ts';

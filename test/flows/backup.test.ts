@@ -150,13 +150,15 @@ describe('a backup', () => {
     expect(readdirSync(join(made.folder, 'data')).sort()).not.toContain('copy.db');
   });
 
-  it('says that PostgreSQL has its own', async () => {
+  it('leaves nothing when a PostgreSQL server cannot be reached', async () => {
     const text = readFileSync(made.configFile, 'utf8');
     writeFileSync(
       made.configFile,
-      text.replace(/^data: .*$/m, 'database: { url: "postgres://a@localhost/b" }'),
+      text.replace(/^data: .*$/m, 'database: { url: "postgres://a@127.0.0.1:1/b" }'),
     );
-    expect(await codeOf(back())).toBe('main.sqlite_only');
+    expect(await codeOf(back())).toBe('store.unavailable');
+    expect(readdirSync(made.folder).filter((name) => name.startsWith('backup-'))).toEqual([]);
+    expect(existsSync(at('one.sealed'))).toBe(false);
   });
 });
 

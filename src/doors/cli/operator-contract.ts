@@ -142,13 +142,13 @@ export interface OperatorCommands {
   serveWitness(options: { readonly configFile: string }, io: OperatorIo): Promise<void>;
   /**
    * Begins a new log in a database that is not the last one, or goes on with the old one as it stands. The broker must be stopped.
-   * @throws CodedError `store.in_use`, `main.nothing_to_recover`, `main.same_origin`, `main.other_origin`,
+   * @throws CodedError `store.in_use`, `store.not_owner`, `main.nothing_to_recover`, `main.same_origin`, `main.other_origin`,
    * `accounting.unverified_archive`, with `asItStands` what a start would be refused with
    */
   recover(options: RecoverOptions, io: OperatorIo): Promise<Outcome>;
   /**
    * Writes everything that a broker is into one sealed file; it may run meanwhile. @throws CodedError `main.backup_exists`,
-   * `main.sqlite_only`, `keys.weak_passphrase`
+   * `store.no_pg_dump`, `store.dump_failed`, `keys.weak_passphrase`
    */
   backup(options: BackupOptions, io: OperatorIo): Promise<Outcome>;
   /**

@@ -18,10 +18,10 @@ import { parseCheckpoint } from '../../accounting/index.ts';
 import type { BackupOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts';
 import { CodedError, systemClock, systemRandom, toRfc3339 } from '../../kernel/index.ts';
 import { openSealedStream, sealStream, syncFolder } from '../../keys/index.ts';
-import { copyDatabase, openStoredLog } from '../../store/index.ts';
+import { copyDatabase, dumpDatabase, openStoredLog } from '../../store/index.ts';
 import { loadConfig, type Config } from '../config.ts';
 import { configuredFiles, requireConfiguredFiles } from '../configured-files.ts';
-import { placeOf } from '../database.ts';
+import { placeOf, type StorePlace } from '../database.ts';
 import { archiveFolder } from './archive-log.ts';
 import { fileMember, isMemberName, writeMembers, type Member } from './backup-members.ts';
 import { readBackupPassphrase } from './backup-passphrase.ts';
@@ -33,6 +33,8 @@ export interface Manifest {
   /** Members by what they are; `database` and `config` always. */
   readonly config: string;
   readonly database: string;
+  /** Left out: SQLite. */
+  readonly databaseKind?: 'postgresql';
   readonly checkpoint: string;
   readonly withKeys: boolean;
   /** Members from outside of the folder of the configuration, by where they were. */
@@ -42,31 +44,26 @@ export interface Manifest {
 /** Under which a restore leaves the checkpoint of the copy: not where a broker looks, which would take an old copy for the last. */
 export const checkpointMember = 'checkpoint-of-backup';
 
+/** Of PostgreSQL, below where a data folder would be: what `pg_restore` reads. */
+const dumpName = 'sallyport.dump';
+
 /** One sealed file with everything that a broker is, while it runs or not. It appears under its name only when it read back well. */
 export async function backup(options: BackupOptions, io: OperatorIo): Promise<Outcome> {
   const config = loadConfig(options.configFile);
   const place = placeOf(config);
-  if (place.kind === 'postgres') {
-    throw new CodedError(
-      'main.sqlite_only',
-      'This broker keeps everything on PostgreSQL, whose own tools back it up.',
-      {
-        next: 'Use pg_dump or continuous archiving, and copy configuration, policy and keys: docs/operations/postgresql.md.',
-      },
-    );
-  }
   const out = resolve(options.out);
   refuseExisting(out);
   const passphrase = await readBackupPassphrase(options.passphraseFile, io, 'new');
   io.note('Copying the database…');
-  // In the data folder, which is as private, and on a disk that has room for one.
-  const folder = mkdtempSync(join(place.folder, 'backup-'));
+  // In the data folder, which is as private, and on a disk that has room for one; beside the configuration where there is none.
+  const data = place.kind === 'sqlite' ? place.folder : join(dirname(resolve(options.configFile)), 'data');
+  const folder = mkdtempSync(join(place.kind === 'sqlite' ? data : dirname(data), 'backup-'));
   const draft = `${out}.${randomUUID().slice(0, 8)}.new`;
   try {
     const copy = join(folder, 'copy.db');
-    copyDatabase(place.folder, copy);
-    const { checkpoint, size, origin } = headOf(copy);
-    const members = membersOf(config, options, { folder: place.folder, copy, checkpoint });
+    const checkpoint = await copyOf(place, copy);
+    const { size, origin } = parseCheckpoint(checkpoint);
+    const members = membersOf(config, options, { kind: place.kind, folder: data, copy, checkpoint });
     io.note('Sealing, and reading back…');
     const written = await writeSealed(draft, members, passphrase);
     await readBack(draft, passphrase, written.sha256);
@@ -99,16 +96,20 @@ function secretsOf(config: Config): readonly string[] {
   return configuredFiles(config).flatMap(({ isSecret, path }) => (isSecret ? [path] : []));
 }
 
-function headOf(copy: string): { checkpoint: string; size: bigint; origin: string } {
-  const log = openStoredLog(copy);
+/** One moment of the database. @returns the checkpoint in it */
+async function copyOf(place: StorePlace, to: string): Promise<string> {
+  if (place.kind === 'postgres') return dumpDatabase(place.address, to);
+  copyDatabase(place.folder, to);
+  const log = openStoredLog(to);
   try {
-    return { ...parseCheckpoint(log.checkpoint), checkpoint: log.checkpoint };
+    return log.checkpoint;
   } finally {
     log.close();
   }
 }
 
 interface Copied {
+  readonly kind: StorePlace['kind'];
   readonly folder: string;
   readonly copy: string;
   readonly checkpoint: string;
@@ -148,12 +149,13 @@ function membersOf(
   const members = [...files]
     .filter((path) => existsSync(path) && statSync(path).isFile())
     .map((path) => fileMember(nameOf(path), path, statSync(path)));
-  const database = nameOf(join(copied.folder, 'sallyport.db'));
+  const database = nameOf(join(copied.folder, copied.kind === 'sqlite' ? 'sallyport.db' : dumpName));
   const manifest: Manifest = {
     format: 'sallyport-backup@1',
     created: toRfc3339(systemClock.nowMs()),
     config: nameOf(resolve(configFile)),
     database,
+    ...(copied.kind === 'postgres' && { databaseKind: 'postgresql' as const }),
     checkpoint: checkpointMember,
     withKeys,
     outside,

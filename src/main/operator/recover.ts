@@ -1,3 +1,4 @@
+import { dirname, join, resolve } from 'node:path';
 import { verifierKey, type LogSigner } from '../../accounting/index.ts';
 import {
   findStanding,
@@ -6,6 +7,7 @@ import {
   planRecovery,
   recoverLog,
   replaceKeptCheckpoint,
+  type BeginsAnew,
   type CheckpointKeep,
   type Standing,
   type Store,
@@ -14,11 +16,11 @@ import type { OperatorIo, Outcome, RecoverOptions } from '../../doors/cli/index.
 import { createSshUserIssuer } from '../../issuance/index.ts';
 import { CodedError, formatUtc, systemClock, systemRandom } from '../../kernel/index.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
-import { openSqliteStore, storedOrigin, type SqliteStore } from '../../store/index.ts';
+import { openPostgresStore, openSqliteStore, storedOrigin, storedPostgresOrigin } from '../../store/index.ts';
 import { checkpointFile } from '../checkpoint-file.ts';
 import { loadConfig, type Config } from '../config.ts';
 import { placeOf } from '../database.ts';
-import { logOf, logSignerOf, openKeys, openStore } from '../load.ts';
+import { logOf, logSignerOf, openKeys } from '../load.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { archiveFile, archiveLog } from './archive-log.ts';
 import { nextOrigin, takenNames } from './log-names.ts';
@@ -26,9 +28,9 @@ import { nextOrigin, takenNames } from './log-names.ts';
 interface Parts {
   readonly config: Config;
   readonly options: RecoverOptions;
-  readonly store: Store;
-  /** Where the log can begin anew. */
-  readonly sqlite: { readonly store: SqliteStore; readonly folder: string } | undefined;
+  readonly store: Store & BeginsAnew;
+  /** The folder of the data; of a database elsewhere, where one would be. The archive lies beside it. */
+  readonly folder: string;
   readonly logSigner: LogSigner;
   readonly checkpointKeep: CheckpointKeep;
   readonly caFingerprint: string;
@@ -44,14 +46,14 @@ export async function recover(options: RecoverOptions, io: OperatorIo): Promise<
   );
   const logSigner = logSignerOf(keys.log);
   const { caFingerprint } = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
-  const { store, sqlite } = await openForRecovery(config, logSigner);
+  const { store, folder } = await openForRecovery(config, options, logSigner);
   try {
     const checkpointKeep = checkpointFile(config.log.checkpoint);
     const parts = {
       config,
       options,
       store,
-      sqlite,
+      folder,
       logSigner,
       checkpointKeep,
       caFingerprint,
@@ -70,29 +72,24 @@ export async function recover(options: RecoverOptions, io: OperatorIo): Promise<
 /** Under the name that the log has: opening it checks that its head is whole and was signed with this key. */
 async function openForRecovery(
   config: Config,
+  { configFile }: RecoverOptions,
   logSigner: LogSigner,
-): Promise<Pick<Parts, 'store' | 'sqlite'>> {
+): Promise<Pick<Parts, 'store' | 'folder'>> {
   const place = placeOf(config);
-  if (place.kind === 'postgres')
-    return { store: await openStore(place, { origin: config.log.origin, logSigner }), sqlite: undefined };
+  if (place.kind === 'postgres') {
+    const { address } = place;
+    const log = logOf({ origin: await storedPostgresOrigin(address), logSigner });
+    const folder = join(dirname(resolve(configFile)), 'data');
+    return { store: await openPostgresStore({ address, ...log }), folder };
+  }
   const { folder } = place;
   checkTrustedFolder(folder);
   const log = logOf({ origin: storedOrigin(folder), logSigner });
-  const store = openSqliteStore({ folder, when: 'open', ...log });
-  return { store, sqlite: { store, folder } };
-}
-
-/** @throws CodedError `main.sqlite_only` */
-function folderOf({ sqlite }: Parts): NonNullable<Parts['sqlite']> {
-  if (sqlite !== undefined) return sqlite;
-  throw new CodedError('main.sqlite_only', 'On PostgreSQL a log cannot begin anew yet.', {
-    next: 'Put the newest state of the database back (point-in-time recovery). If it is lost, make a new broker with a new CA: docs/operations/keys.md.',
-  });
+  return { store: openSqliteStore({ folder, when: 'open', ...log }), folder };
 }
 
 async function rehearse(parts: Parts, standing: Standing): Promise<Outcome> {
-  const { config, options, checkpointKeep, store, clock } = parts;
-  const { folder } = folderOf(parts);
+  const { config, options, checkpointKeep, store, folder, clock } = parts;
   const { lostEntries } = planRecovery(standing, clock.nowMs());
   const taken = await takenNames(store, standing);
   const isNamed = !taken.includes(config.log.origin);
@@ -128,8 +125,7 @@ async function rehearse(parts: Parts, standing: Standing): Promise<Outcome> {
 }
 
 async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Promise<Outcome> {
-  const { config, options, logSigner, clock } = parts;
-  const { store, folder } = folderOf(parts);
+  const { config, options, logSigner, store, folder, clock } = parts;
   const { origin } = config.log;
   await refuseOldName(parts, standing);
   io.note('Writing the old log away, and reading it back…');

@@ -15,14 +15,17 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { parseCheckpoint, treeOver } from '../../accounting/index.ts';
+import { leafHash, parseCheckpoint, rootAt, tilesOverLeaves, treeOver } from '../../accounting/index.ts';
 import type { OperatorIo, Outcome, RestoreOptions } from '../../doors/cli/index.ts';
 import { CodedError, isSystemError } from '../../kernel/index.ts';
 import { openSealedStream, syncFolder } from '../../keys/index.ts';
-import { openStoredLog } from '../../store/index.ts';
+import { openStoredLog, readDumpedLog } from '../../store/index.ts';
 import type { Manifest } from './backup.ts';
 import { badBackup, isMemberName, readMembers, type MemberHead } from './backup-members.ts';
 import { readBackupPassphrase } from './backup-passphrase.ts';
+
+/** Entries of a dumped log that can be checked: 2 GB of hashes. */
+const mostDumped = 67_000_000n;
 
 /** Opens a backup into an empty folder, or leaves nothing. The log in it is held against the checkpoint in it. */
 export async function restore(options: RestoreOptions, io: OperatorIo): Promise<Outcome> {
@@ -43,7 +46,7 @@ export async function restore(options: RestoreOptions, io: OperatorIo): Promise<
     });
     const manifest = readManifest(draft);
     io.note('Checking the log…');
-    const { origin, size } = checkLog(draft, manifest);
+    const { origin, size } = await checkLog(draft, manifest);
     syncTree(draft);
     refuseFull(out);
     renameSync(draft, out);
@@ -62,6 +65,7 @@ export async function restore(options: RestoreOptions, io: OperatorIo): Promise<
         `Restored ${files} files of ${manifest.created} into ${out}. The log ${origin} fits its checkpoint: ${size} entries.`,
         ...Object.entries(manifest.outside).map(([name, path]) => `Put ${join(out, name)} back at ${path}.`),
         ...(manifest.withKeys ? [] : ['The keys are not in it: put keys/ and their passphrase back.']),
+        ...(manifest.databaseKind === undefined ? [] : loadingLines(join(out, manifest.database))),
         'A broker does not start on it: what came after the backup is forgotten. Choose how to go on:',
         `next: sallyport audit recover --config ${config} --reason "…"`,
       ],
@@ -108,23 +112,59 @@ function readManifest(folder: string): Manifest {
   return value as Manifest;
 }
 
+/** What an operator does with a dump; the database must be there, empty, and the address be the owner's. */
+function loadingLines(file: string): readonly string[] {
+  return [
+    'Make an empty database, load it as the role that will own the tables, and give the broker’s role its rights again:',
+    `next: pg_restore --no-owner --no-privileges --exit-on-error --single-transaction --dbname postgres://OWNER@HOST/NAME ${file}`,
+  ];
+}
+
 /** Every entry is hashed anew: a copy that lost or changed one does not give the root that was signed. */
-function checkLog(folder: string, manifest: Manifest): { readonly origin: string; readonly size: bigint } {
+async function checkLog(
+  folder: string,
+  manifest: Manifest,
+): Promise<{ readonly origin: string; readonly size: bigint }> {
   const checkpoint = readFileSync(join(folder, manifest.checkpoint), 'utf8');
   const { origin, size, root } = parseCheckpoint(checkpoint);
   const file = join(folder, manifest.database);
+  const found = manifest.databaseKind === undefined ? storedLog(file) : await dumpedLog(file, size);
+  if (found.checkpoint === checkpoint && found.size === size && found.root.equals(root))
+    return { origin, size };
+  throw new CodedError('main.log_differs', 'The log in the backup is not the one of the checkpoint in it.', {
+    next: 'Take another copy, and keep this one for whoever investigates. Nothing was written.',
+  });
+}
+
+interface FoundLog {
+  readonly checkpoint: string;
+  readonly size: bigint;
+  readonly root: Buffer;
+}
+
+function storedLog(file: string): FoundLog {
   const log = openStoredLog(file);
   try {
-    const found = treeOver(log.entries());
-    if (log.checkpoint === checkpoint && found.size === size && found.root.equals(root))
-      return { origin, size };
+    return { checkpoint: log.checkpoint, ...treeOver(log.entries()) };
   } finally {
     log.close();
     for (const beside of ['-wal', '-shm']) rmSync(`${file}${beside}`, { force: true });
   }
-  throw new CodedError('main.log_differs', 'The log in the backup is not the one of the checkpoint in it.', {
-    next: 'Take another copy, and keep this one for whoever investigates. Nothing was written.',
+}
+
+/** 32 bytes for each of the `size` entries are held: they come in any order. */
+async function dumpedLog(file: string, size: bigint): Promise<FoundLog> {
+  if (size > mostDumped) throw badBackup(`its log claims more than ${mostDumped} entries`);
+  const leaves = Buffer.alloc(Number(size) * 32);
+  let count = 0n;
+  const checkpoint = await readDumpedLog(file, (index, bytes) => {
+    count += 1n;
+    if (index < size) leafHash(bytes).copy(leaves, Number(index) * 32);
   });
+  const tiles = tilesOverLeaves((from, width) =>
+    leaves.subarray(Number(from) * 32, (Number(from) + width) * 32),
+  );
+  return { checkpoint, size: count, root: await rootAt(size, size, tiles) };
 }
 
 /** The folder itself is private; what lies in it keeps the mode that the broker asks for. */

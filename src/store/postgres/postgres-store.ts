@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogAppender, LogHead } from '../../accounting/index.ts';
-import type { Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
+import type { BeginsAnew, Change, Committed, Reads, SerialBlock, Store } from '../../broker/index.ts';
 import { CodedError, isCodedError } from '../../kernel/index.ts';
 import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
+import { beginPostgresAnew } from './begin-anew.ts';
 import { Connections } from './connections.ts';
 import { asCoded, unavailable, unresolved } from './faults.ts';
 import { insertHead, openLog } from './log-rows.ts';
@@ -57,13 +58,16 @@ export function notEmpty(address: PostgresAddress): CodedError {
   });
 }
 
+/** Also one whose log can begin anew, where the role owns the tables. */
+export type PostgresStore = Store & BeginsAnew;
+
 /**
  * The store of any number of brokers on one PostgreSQL database. Changes of one broker that arrive while a transaction is at the
  * server share the next one; all brokers' transactions follow each other at the head of the log.
  * @throws CodedError `store.missing`, `store.pending_migration`, `store.newer_schema`, `store.foreign_log`, `store.damaged`,
  * `store.unavailable`, `accounting.bad_head`
  */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const { address, appender, emptyHead } = options;
   const connections = new Connections(address);
   try {
@@ -88,6 +92,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
       scrub: (how) => scrub(connections, how),
       shared: createSharedMemory(connections),
+      async beginAnew(log) {
+        await writer.drain();
+        await beginPostgresAnew(address, owner, log);
+      },
       close: () => writer.close(),
     };
   } catch (error) {
@@ -202,6 +210,12 @@ class PostgresWriter {
     return this.#indexer.catchUp();
   }
 
+  /** Takes nothing more; the lease goes on. */
+  async drain(): Promise<void> {
+    await this.#queue.close();
+    await this.#indexer.close();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -209,8 +223,7 @@ class PostgresWriter {
 
   async #close(): Promise<void> {
     clearInterval(this.#renewal);
-    await this.#queue.close();
-    await this.#indexer.close();
+    await this.drain();
     // Not to be reached now: then it ends by itself.
     await endLease(this.#connections.ask, this.#owner).catch(() => undefined);
     await this.#connections.close();

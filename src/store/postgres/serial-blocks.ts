@@ -10,7 +10,7 @@ import { big, type Row } from '../rows.ts';
 /** So long without a sign of life, and a broker counts as dead: what it reserved is declared void, by whoever notices first. */
 const leaseSeconds = 60;
 /** Time of the database, of the beginning of the transaction: the same in each of its statements. */
-const isLive = `seen_at > now() - interval '${leaseSeconds} seconds'`;
+export const isLive = `seen_at > now() - interval '${leaseSeconds} seconds'`;
 const isOwnerless = `NOT EXISTS (SELECT 1 FROM broker_lease l WHERE l.owner = b.owner AND l.${isLive})`;
 
 /** A sign of life. Once the lease has ended a new one begins, but the blocks are gone: what lay in them cannot be released. */
