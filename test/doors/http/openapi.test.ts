@@ -116,14 +116,25 @@ describe('the OpenAPI document', () => {
     const review = {
       id: 'd-0123abcd',
       directory: 'builtin',
-      openedMs: Date.now(),
+      // Ahead of time: a look at the directory would withdraw it, as nobody has lost anything.
+      openedMs: Date.now() + 3_600_000,
       state: 'waiting',
     } as const;
     const people = [
       { personId: (await user.session()).person.id as PersonId, reasonCode: 'x.y', credentials: [] },
     ];
     const departureReview = { ...review, limit: 'people', atLarge: 9, people } as const;
-    await store.commit({ departureReview, entries: [] });
+    const line = `Accepted publickey for alice from 192.0.2.7 port 1 ssh2: RSA-CERT SHA256:${'x'.repeat(43)} ID x (serial ${serial}) CA RSA ${broker.running.rooms.issuer.caFingerprint}`;
+    const host = { hostId: 'h-1', hostName: 'web1', quarantine: 'edr', verdict: 'mismatch', entryIndex: 0n };
+    const times = { createdMs: Date.now(), changedMs: Date.now() };
+    const requested = {
+      id: 'q-0123456789abcdef',
+      ...host,
+      ...times,
+      state: 'waiting',
+      approvals: [],
+    } as const;
+    await store.commit({ departureReview, responses: { requested: [requested] }, entries: [] });
     const asked = async (method: string, path: string, body?: object): Promise<HttpAnswer> => {
       const [bare = path] = path.split('?');
       const verb = method.toUpperCase();
@@ -179,6 +190,12 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/audit/sinks'],
       ['get', '/v1/audit/explain?serial=1'],
       ['get', '/v1/audit/explain?serial=x'],
+      ['get', '/v1/audit/logins'],
+      ['post', '/v1/audit/explain-line', { line, at: '2026-11-30T08:00:00Z' }],
+      ['post', '/v1/audit/explain-line', { line: 'x', at: '2026-11-30T08:00:00Z' }],
+      ['get', '/v1/admin/responses'],
+      ['post', '/v1/admin/responses/decide', { id: requested.id, approve: false }],
+      ['post', '/v1/admin/responses/decide', { id: 'q-1', approve: false }],
       ['post', '/v1/admin/hosts/tokens', { names: ['*.example.com'] }],
       ['get', '/v1/admin/hosts/tokens'],
       ['post', '/v1/admin/hosts/tokens/drop', { id: tokenId }],
