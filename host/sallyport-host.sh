@@ -180,7 +180,7 @@ begin() {
   for begin_program in curl ssh-keygen awk sed ps; do
     command -v "$begin_program" >/dev/null 2>&1 || die 1 "The program $begin_program is missing." "Install it and run this again."
   done
-  mkdir -p "$state" && chmod 755 "$home" && chmod 700 "$state" || die 1 "Could not make $state."
+  [ -d "$state" ] || { mkdir -p "$state" && chmod 755 "$home" && chmod 700 "$state"; } || die 1 "Could not make $state."
   for begin_left in "$state"/tmp.*; do
     [ -d "$begin_left" ] && ! kill -0 "${begin_left##*.}" 2>/dev/null && rm -rf "$begin_left"
   done
@@ -293,7 +293,7 @@ send() {
 }
 
 # @returns 0 when a file holds lines of printable ASCII and nothing else
-printable() { [ -f "$1" ] && [ "$(tr -d '\n\040-\176' <"$1" | wc -c | tr -d ' ')" = 0 ]; }
+printable() { [ -f "$1" ] && [ $(($(tr -d '\n\040-\176' <"$1" | wc -c))) = 0 ]; }
 
 # @returns 0 when the answer is one that we understand
 is_answer() {
@@ -330,7 +330,7 @@ enrol() {
   } >"$tmp/request"
   ask_with_host_keys /v1/hosts/enrol || return
   is_answer || return 1
-  enrol_key=$(field bundle-key "$tmp/answer" | head -n 1)
+  enrol_key=$(field bundle-key "$tmp/answer" | awk 'NR == 1 { print $1, $2 }') # a comment may stand behind it
   if [ -s "$home/bundle.pub" ]; then
     [ -z "$enrol_key" ] || [ "$enrol_key" = "$(key_line "$home/bundle.pub")" ] || {
       complain 'The broker names another bundle key than the one that is pinned here.' 'Ask whoever runs the broker; nothing has been changed.'
