@@ -932,7 +932,7 @@ parse_log() {
       if ($tag ~ /^[a-z0-9]+\|[a-z]+:[a-z]+$/) tag++ # AIX: auth|security:info
       if ($tag !~ /^sshd(-session)?\[[0-9]+\]:$/ || $(tag + 1) != "Accepted" || $(tag + 3) != "for") next
       gsub(/[^ -~]/, "?", line)
-      if (length(line) > 4000) { print "gap " stamp(time) " line-too-long"; next }
+      if (length(line) > 2000) { print "gap " stamp(time) " line-too-long"; next }
       print "login " stamp(time) " " line
       pid = $tag; sub(/^[^[]*\[/, "", pid); sub(/\]:$/, "", pid)
       # … for USER from ADDRESS port N ssh2: TYPE-CERT KEY ID NAME (serial N) CA TYPE FINGERPRINT
@@ -1202,8 +1202,9 @@ sync_once() {
     drop_lock work
     [ "$sync_taken" = 0 ] || return 1
     say "trust bundle $bundle_version is in force"
+  else
+    end_sessions
   fi
-  end_sessions
 }
 
 sync_request() {
@@ -1215,12 +1216,15 @@ sync_request() {
   [ ! -s "$state/queue" ] || field last "$state/queue" | sed 's/^/last-login /'
 }
 
-# Under the lock; another run may have taken the same news already.
+# Under the lock. The list first, then those who are inside, then the rest: nobody waits for a reload of sshd.
 take_news() {
-  forget
-  load_bundle 2>/dev/null || bundle_version=''
+  # Another run may have taken newer ones while this one waited.
+  news_newest=$(field version "$state/bundle" | head -n 1)
+  greater "${news_newest:-0}" "${bundle_version:-0}" && bundle_version=$news_newest
   accept_bundle "$tmp/answer" && enforce || return 1
+  end_sessions
   # Before the first install is through, sshd is not told yet.
+  effective_known=no
   [ -z "$(field way "$home/config")" ] || configure || return 1
   reload_sshd
 }

@@ -134,6 +134,7 @@ describeWithPeers(peers, 'the host script, the real broker and the real sshd', (
     process.stdout.write(
       `refused after ${described(refusedMs)}; session ended after ${described(endedMs)}\n`,
     );
+    expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
     await neighbour.close();
   }, 600_000);
 
