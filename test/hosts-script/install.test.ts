@@ -1,8 +1,16 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startHostBrokerStub, type HostBrokerStub } from '../support/host-broker-stub.ts';
-import { makeMachine, read, snapshot, type Machine, type MachineOptions } from '../support/host-machine.ts';
+import {
+  makeMachine,
+  outcome,
+  read,
+  snapshot,
+  type Machine,
+  type MachineOptions,
+} from '../support/host-machine.ts';
 import { describeWithPeers, findPeer } from '../support/peers.ts';
 
 const vectors = join(import.meta.dirname, '..', 'vectors', 'sshd-config');
@@ -103,6 +111,64 @@ describeWithPeers(['sshd', 'ssh-keygen', 'root'], 'sallyport-host install', () =
       expect(await machine.run('uninstall')).toMatchObject({ code: 0 });
       expect(snapshot(ssh(machine))).toEqual(before);
     });
+  });
+
+  test.each(['debian-12', 'match-at-end'])(
+    'into %s, killed at any moment: sshd would start each time, and uninstall leaves the first byte',
+    async (sample) => {
+      const machine = machineOf(sample);
+      const before = snapshot(ssh(machine));
+      const startedMs = performance.now();
+      expect(await install(machine)).toMatchObject({ code: 0 });
+      const wholeMs = performance.now() - startedMs;
+      expect(await machine.run('uninstall')).toMatchObject({ code: 0 });
+      for (let kill = 1; kill <= 12; kill += 1) {
+        const child = machine.startFile(machine.path('served.sh'), 'install', '--token', broker.token);
+        const ended = outcome(child);
+        await Promise.race([after((wholeMs * kill) / 13), ended]);
+        child.kill('SIGKILL');
+        await ended;
+        expect(machine.effective().length).toBeGreaterThan(20);
+        if (kill % 2 === 0) expect(await install(machine)).toMatchObject({ code: 0 });
+        const gone = await machine.runFile(machine.path('served.sh'), 'uninstall');
+        expect(gone, gone.stderr).toMatchObject({ code: 0 });
+        expect(snapshot(ssh(machine))).toEqual(before);
+      }
+    },
+    300_000,
+  );
+
+  test('someone else’s trust is not replaced without being told to', async () => {
+    const config = `${filesOf('minimal')['etc/ssh/sshd_config']}\nTrustedUserCAKeys @ROOT@/etc/ssh/old_ca.pub\n`;
+    const machine = machineWith({ config, files: { 'etc/ssh/old_ca.pub': '# nobody\n' } });
+    const before = snapshot(ssh(machine));
+    const refused = await install(machine);
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toContain('--take-over');
+    expect(snapshot(ssh(machine))).toEqual(before);
+    expect(await install(machine, '--take-over')).toMatchObject({ code: 0, stderr: '' });
+    expect(machine.effective()).toContain(`trustedusercakeys ${ssh(machine)}/sallyport/user_ca.pub`);
+    expect(await machine.run('uninstall')).toMatchObject({ code: 0, stderr: '' });
+    expect(snapshot(ssh(machine))).toEqual(before);
+  });
+
+  test('what a Match block sets itself is found by check', async () => {
+    const config = `${filesOf('minimal')['etc/ssh/sshd_config']}\nMatch User backup\n\tTrustedUserCAKeys none\n`;
+    const machine = machineWith({ config });
+    expect(await install(machine)).toMatchObject({ code: 0 });
+    const checked = await machine.run('check');
+    expect(checked.code).toBe(1);
+    expect(checked.stderr).toContain('WRONG overridden');
+  });
+
+  test('a line of somebody else that came into sshd_config meanwhile survives uninstall', async () => {
+    const machine = machineOf('match-at-end');
+    const file = join(ssh(machine), 'sshd_config');
+    const before = read(file);
+    expect(await install(machine)).toMatchObject({ code: 0 });
+    writeFileSync(file, `${read(file)}\tPermitTTY no\n`);
+    expect(await machine.run('uninstall')).toMatchObject({ code: 0 });
+    expect(read(file)).toBe(`${before}\tPermitTTY no\n`);
   });
 
   test('sees every sample that is there', () => {
