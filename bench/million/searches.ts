@@ -43,6 +43,8 @@ export async function timeSearches(made: BrokerFolder, certificates: number): Pr
     'who could, a shared account': (nth) =>
       client.whoCould({ principal: 'deploy', at: at(nth), limit: '100' }),
     'explain a certificate': (nth) => client.explainCertificate(serial(nth)),
+    'explain the newest certificate': (nth) => client.explainCertificate(String(certificates + 1 - nth)),
+    'certificates of everybody': () => client.issued({ limit: '100' }),
     'certificates of a person': (nth) => client.issued({ person: personAt(nth * 37).id, limit: '100' }),
   };
   const timed: Timed[] = [];

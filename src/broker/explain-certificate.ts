@@ -32,15 +32,8 @@ export async function explainCertificate(
   const { store, issuer, clock } = rooms;
   const about = await entriesAbout(rooms, serial);
   await recordLook(rooms, { kind: 'certificate', serial }, about, caller);
-  const [newest] = await store.credentials({
-    before: serial + 1n,
-    live: false,
-    limit: 1,
-    nowMs: clock.nowMs(),
-  });
-  const isIt = newest?.serial === serial && newest.caFingerprint === issuer.caFingerprint;
   return {
-    credential: isIt ? newest : undefined,
+    credential: await store.credential(issuer.caFingerprint, serial),
     entries: about.map((entry) => shownTo(caller, entry)),
     nowMs: clock.nowMs(),
   };

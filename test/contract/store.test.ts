@@ -551,6 +551,7 @@ describe.each(implementations)(
           const target = { kind: 'serial', serial: serial(value), caFingerprint: ca } as const;
           expect(await store.everIssued(target)).toBe(false);
           expect(await store.liveCredentials(target, start)).toEqual([]);
+          expect(await store.credential(ca, serial(value))).toBeUndefined();
           const query = { live: false, before: value, limit: 5, nowMs: start };
           expect(await store.credentials(query)).toHaveLength(1);
           expect(await store.searchLog({ before: value, limit: 5 })).toHaveLength(1);

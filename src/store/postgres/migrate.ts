@@ -7,6 +7,7 @@ import { departures } from '../migrations/postgres/005-departures.ts';
 import { hosts } from '../migrations/postgres/006-hosts.ts';
 import { responses } from '../migrations/postgres/007-responses.ts';
 import { probedPorts } from '../migrations/postgres/008-probed-ports.ts';
+import { serialIndex } from '../migrations/postgres/009-serial-index.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -21,6 +22,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '006-hosts', sql: hosts },
   { name: '007-responses', sql: responses },
   { name: '008-probed-ports', sql: probedPorts },
+  { name: '009-serial-index', sql: serialIndex },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

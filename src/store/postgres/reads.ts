@@ -89,7 +89,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
       const row = await one(
         `SELECT ${credentialColumns} WHERE ca.fingerprint = $1 AND c.serial = $2`,
         caFingerprint,
-        serial,
+        bounded(serial),
       );
       return row && toCredential(row);
     },

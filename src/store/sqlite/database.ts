@@ -11,6 +11,7 @@ import { departures } from '../migrations/006-departures.ts';
 import { hosts } from '../migrations/007-hosts.ts';
 import { responses } from '../migrations/008-responses.ts';
 import { probedPorts } from '../migrations/009-probed-ports.ts';
+import { serialIndex } from '../migrations/010-serial-index.ts';
 
 const migrations = [
   first,
@@ -22,6 +23,7 @@ const migrations = [
   hosts,
   responses,
   probedPorts,
+  serialIndex,
 ];
 const databaseName = 'sallyport.db';
 

@@ -87,7 +87,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
       const row = one(
         `SELECT ${credentialColumns} WHERE ca.fingerprint = ? AND c.serial = ?`,
         caFingerprint,
-        serial,
+        bounded(serial),
       );
       return row && toCredential(row);
     },
