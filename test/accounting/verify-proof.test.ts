@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeProof, inclusionProof } from '../../src/accounting/index.ts';
-import { maxProofBytes, verifyProof } from '../../src/accounting/verify/index.ts';
-import { caFp, dayDrafts, makeLog, newSigner, type TestLog } from './log-fixture.ts';
+import { maxProofBytes, verifyProof, type HeldCertificate } from '../../src/accounting/verify/index.ts';
+import { caFp, dayDraft, dayDrafts, makeLog, newSigner, type TestLog } from './log-fixture.ts';
 
 /** The receipt of an entry in the log as it stood at a size that a checkpoint was signed for. */
 async function receipt(log: TestLog, index: number, size = log.entries.length): Promise<string> {
@@ -90,23 +90,65 @@ describe('a receipt', () => {
   });
 
   it('is refused for another certificate than the one that is held', async () => {
-    const log = makeLog(dayDrafts(40));
-    const cred = JSON.parse(log.entries[issue]?.bytes.toString() ?? '') as {
-      cred: { serial: string; key_fp: string };
+    const cred = {
+      kind: 'ssh-user',
+      serial: '1',
+      ca_fp: caFp,
+      key_fp: 'SHA256:key',
+      key_id: 'sp-1',
+      principals: ['guest', 'anna'],
+      not_before: '2026-11-30T00:00:00.000Z',
+      not_after: '2026-11-30T01:00:00.000Z',
+      options: { critical: { 'source-address': '192.0.2.0/24' }, extensions: ['permit-pty', 'a-first'] },
     };
-    const held = {
-      serial: BigInt(cred.cred.serial),
+    const log = makeLog([...dayDrafts(2), { ...dayDraft(2), fields: { cred } }, ...dayDrafts(40).slice(3)]);
+    const begins = BigInt(Date.UTC(2026, 10, 30) / 1000);
+    const held: HeldCertificate = {
+      serial: 1n,
       caFingerprint: caFp,
-      keyFingerprint: cred.cred.key_fp,
+      keyFingerprint: 'SHA256:key',
+      kind: 'user',
+      keyId: 'sp-1',
+      principals: ['guest', 'anna'],
+      validAfter: begins,
+      validBefore: begins + 3600n,
+      criticalOptions: new Map([['source-address', '192.0.2.0/24']]),
+      extensions: new Map([
+        ['a-first', ''],
+        ['permit-pty', ''],
+      ]),
     };
-    const asked = async (certificate: typeof held, index = issue) =>
-      verifyProof(await receipt(log, index), { verifierKey: log.key, certificate }).exitCode;
-    expect(await asked(held)).toBe(0);
-    expect(await asked({ ...held, serial: held.serial + 1n })).toBe(1);
-    expect(await asked({ ...held, caFingerprint: 'SHA256:other' })).toBe(1);
-    expect(await asked({ ...held, keyFingerprint: 'SHA256:other' })).toBe(1);
-    expect(await asked(held, issue + 4)).toBe(1);
-    expect(await asked(held, 1)).toBe(1);
+    const asked = async (changes: Partial<HeldCertificate>, index = issue) =>
+      verifyProof(await receipt(log, index), {
+        verifierKey: log.key,
+        certificate: { ...held, ...changes },
+      }).exitCode;
+    expect(await asked({})).toBe(0);
+    const others: readonly Partial<HeldCertificate>[] = [
+      { serial: 2n },
+      { caFingerprint: 'SHA256:other' },
+      { keyFingerprint: 'SHA256:other' },
+      { kind: 'host' },
+      { keyId: 'sp-2' },
+      { principals: ['root'] },
+      { principals: ['guest', 'anna', 'root'] },
+      { principals: ['anna', 'guest'] },
+      { principals: ['guest,anna'] },
+      { principals: [] },
+      { validAfter: 0n },
+      { validAfter: begins - 1n },
+      { validBefore: begins + 315_360_000n },
+      { validBefore: (1n << 64n) - 1n },
+      { criticalOptions: new Map() },
+      { criticalOptions: new Map([['source-address', '0.0.0.0/0']]) },
+      { criticalOptions: new Map([...held.criticalOptions, ['force-command', 'true']]) },
+      { criticalOptions: new Map([['toString', '']]) },
+      { extensions: new Map([...held.extensions, ['permit-port-forwarding', '']]) },
+      { extensions: new Map([['permit-pty', '']]) },
+    ];
+    for (const [nth, changes] of others.entries()) expect(await asked(changes), `number ${nth}`).toBe(1);
+    expect(await asked({}, issue + 4)).toBe(1);
+    expect(await asked({}, 1)).toBe(1);
   });
 
   it('asks for a usable key', async () => {

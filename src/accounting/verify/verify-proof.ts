@@ -15,6 +15,15 @@ export interface HeldCertificate {
   /** `SHA256:…` of the CA key and of the certified key. */
   readonly caFingerprint: string;
   readonly keyFingerprint: string;
+  readonly kind: 'user' | 'host';
+  readonly keyId: string;
+  readonly principals: readonly string[];
+  /** Seconds since the epoch; valid when after <= now < before. */
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  /** Name to value; an entry holds the values of critical options, and the names of extensions. */
+  readonly criticalOptions: ReadonlyMap<string, string>;
+  readonly extensions: ReadonlyMap<string, string>;
 }
 
 export interface ProofOptions {
@@ -123,10 +132,47 @@ function differs({ type, outcome, fields }: Entry, held: HeldCertificate): strin
   if (type !== 'cred.issue' || outcome !== 'success') return `it is a ${type}`;
   const cred: Json = fields['cred'] ?? null;
   if (!isRecord(cred)) return 'it names none';
-  const said = [cred['serial'], cred['ca_fp'], cred['key_fp']];
-  const wanted = [String(held.serial), held.caFingerprint, held.keyFingerprint];
-  const nth = wanted.findIndex((value, at) => said[at] !== value);
-  return nth === -1 ? undefined : `another ${['serial', 'CA', 'key'][nth] ?? ''}`;
+  const { critical, extensions }: Readonly<Record<string, Json>> = isRecord(cred['options'])
+    ? cred['options']
+    : {};
+  const compared: readonly (readonly [string, boolean])[] = [
+    ['serial', cred['serial'] === String(held.serial)],
+    ['CA', cred['ca_fp'] === held.caFingerprint],
+    ['key', cred['key_fp'] === held.keyFingerprint],
+    ['kind', cred['kind'] === `ssh-${held.kind}`],
+    ['key id', cred['key_id'] === held.keyId],
+    ['list of principals', sameList(cred['principals'], held.principals)],
+    ['beginning', cred['not_before'] === timeOf(held.validAfter)],
+    ['end', cred['not_after'] === timeOf(held.validBefore)],
+    ['list of critical options', sameOptions(critical, held.criticalOptions)],
+    ['list of extensions', sameList(sorted(extensions), [...held.extensions.keys()].toSorted())],
+  ];
+  const other = compared.find(([, isSame]) => !isSame);
+  return other === undefined ? undefined : `another ${other[0]}`;
+}
+
+function sameList(said: Json | undefined, held: readonly string[]): boolean {
+  return (
+    Array.isArray(said) && said.length === held.length && held.every((value, nth) => said[nth] === value)
+  );
+}
+
+/** A certificate has its extensions in the order of their names, an entry in any. */
+function sorted(said: Json | undefined): Json | undefined {
+  return Array.isArray(said) && said.every((name) => typeof name === 'string') ? said.toSorted() : said;
+}
+
+function sameOptions(said: Json | undefined, held: ReadonlyMap<string, string>): boolean {
+  return (
+    isRecord(said) &&
+    Object.keys(said).length === held.size &&
+    [...held].every(([name, value]) => Object.hasOwn(said, name) && said[name] === value)
+  );
+}
+
+/** As an entry writes it; undefined for what no entry can say, such as for ever. */
+function timeOf(seconds: bigint): string | undefined {
+  return seconds < 253_402_300_800n ? new Date(Number(seconds) * 1000).toISOString() : undefined;
 }
 
 function verdict(exitCode: 1 | 2 | 3, state: Finding['state'], detail: string): ProofVerdict {

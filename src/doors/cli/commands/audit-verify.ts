@@ -171,8 +171,8 @@ function receiptLines(terminal: Terminal, { entry, index }: ProofFacts, asked: b
 /** @throws CodedError `cli.usage`, `ssh.…` */
 function heldCertificate(file: string): HeldCertificate {
   return readGivenFile(file, 'Give the certificate that the receipt belongs to.', (text) => {
-    const { serial, caKey, key } = parseCertificate(text);
-    return { serial, caFingerprint: fingerprint(caKey.blob), keyFingerprint: fingerprint(key.blob) };
+    const { caKey, key, ...held } = parseCertificate(text);
+    return { ...held, caFingerprint: fingerprint(caKey.blob), keyFingerprint: fingerprint(key.blob) };
   });
 }
 
