@@ -158,6 +158,8 @@ export class KrlPublisher {
   async #publish(): Promise<Publication> {
     const { store, issuer, listSigner, worker, clock } = this.#parts;
     const nowMs = clock.nowMs();
+    // An entry and what it revokes are one transaction: what entries below this size revoked, the questions below find.
+    const { size } = await store.logHead();
     // The count first: what is committed between here and the collection is in the list, and merely published once more.
     const revocations = await store.revocationCount();
     const serials = await this.#collectSerials(nowMs);
@@ -191,6 +193,7 @@ export class KrlPublisher {
               ...(hosts.serials.length === 0 ? {} : { host_serials: hosts.serials.length }),
               key_ids: keyIds.length,
               keys: keyFingerprints.length,
+              log_size: String(size),
             },
           },
         },

@@ -38,6 +38,38 @@ const range = (first: EntryValue, last: EntryValue): EntryDraft['fields'] => ({
 const tlsRange = { cred: { kind: 'tls-server', ca_fp: caFp, serial_first: '2', serial_last: '1' } };
 const publish = (version: EntryValue) =>
   ({ ...success, type: 'krl.publish', fields: { artifact: { version } } }) as const;
+/** A list of so many serials and keys that covers the entries below `logSize`. */
+const list = (
+  version: string,
+  [serials, keys, logSize]: readonly [EntryValue, EntryValue, EntryValue],
+  ca: EntryValue = caFp,
+) =>
+  ({
+    ...success,
+    type: 'krl.publish',
+    fields: {
+      artifact: { version },
+      list: { ca_fp: ca, serials, keys, key_ids: 0, log_size: logSize },
+    },
+  }) as const;
+const hour = 3_600_000;
+const ending = (serial: string, afterMs: number) =>
+  ({
+    ...success,
+    type: 'cred.revoke',
+    fields: {
+      cred: {
+        kind: 'ssh-user',
+        serial,
+        ca_fp: caFp,
+        not_after: new Date(startMs + afterMs).toISOString(),
+      },
+    },
+  }) as const;
+const keyRevoked = (value: string) =>
+  ({ ...success, type: 'cred.revoke', fields: { target: { kind: 'key', value, hits: 0 } } }) as const;
+/** Two certificates revoked, of which the second ended 23 hours and 59 minutes before the log begins. */
+const twoRevoked = [issue('1'), issue('2'), ending('1', hour), ending('2', minute - 24 * hour)] as const;
 const epoch = (over: Readonly<Record<string, EntryValue>> = {}) =>
   ({
     ...success,
@@ -97,6 +129,27 @@ describe('completeness', () => {
     [
       'a log that goes on from one without lists',
       [epoch({ authorities: [], list_version: '1' }), publish('2')],
+    ],
+    ['a list of all that was revoked', [...twoRevoked, list('1', [2, 0, '4']), list('2', [2, 0, '5'])]],
+    ['a list without what was revoked while it was made', [...twoRevoked, list('1', [1, 0, '3'])]],
+    ['a list with it', [...twoRevoked, list('1', [2, 0, '3'])]],
+    [
+      'a list without what expired a day before',
+      [...twoRevoked, { ...list('1', [1, 0, '4']), timeMs: startMs + minute + 1000 }],
+    ],
+    ['a serial revoked twice and listed once', [...twoRevoked, ending('1', hour), list('1', [2, 0, '5'])]],
+    [
+      'a list with one that never ends, and without',
+      [issue('1'), revoke('1'), list('1', [1, 0, '2']), list('2', [0, 0, '2'])],
+    ],
+    ['a list of another authority', [...twoRevoked, list('1', [0, 0, '4'], otherCa)]],
+    [
+      'a list of revoked keys',
+      [keyRevoked('a'), keyRevoked('b'), keyRevoked('a'), list('1', [0, 2, '3']), list('2', [0, 1, '1'])],
+    ],
+    [
+      'a list that holds more than a log revoked that goes on from another',
+      [epoch(), ending('1', hour), list('51', [9, 7, '2'])],
     ],
     ['steady heartbeats', [beat(startMs), beat(startMs + 10 * minute), beat(startMs + 31 * minute)]],
     ['as long a promise as there is', [promise(86_400), beat(startMs + 2881 * minute)]],
@@ -189,6 +242,26 @@ describe('completeness', () => {
     ['a beginning that quotes half a line', 0n, [epoch({ checkpoint: 'old.example/1\n7' })]],
     ['a beginning that quotes no text', 0n, [epoch({ checkpoint: null })]],
     ['a beginning with a version that is a number', 0n, [epoch({ list_version: 50 })]],
+    ['a list that lost a serial', 5n, [...twoRevoked, list('1', [2, 0, '4']), list('2', [1, 0, '5'])]],
+    ['a list that never had one', 4n, [...twoRevoked, list('1', [1, 0, '4'])]],
+    [
+      'a list that forgets it too early',
+      4n,
+      [...twoRevoked, { ...list('1', [1, 0, '4']), timeMs: startMs + minute + 999 }],
+    ],
+    ['a list of more than was revoked', 4n, [...twoRevoked, list('1', [3, 0, '4'])]],
+    ['a list that lost a key', 2n, [keyRevoked('a'), list('1', [0, 1, '1']), list('2', [0, 0, '2'])]],
+    ['a list of more keys than were revoked', 1n, [keyRevoked('a'), list('1', [0, 2, '1'])]],
+    [
+      'a list that lost a serial, after another log',
+      2n,
+      [epoch(), ending('1', hour), list('51', [0, 0, '2'])],
+    ],
+    ['a list that covers itself', 0n, [list('1', [0, 0, '1'])]],
+    ['a list that covers a number', 0n, [list('1', [0, 0, 0])]],
+    ['a list that covers null', 0n, [list('1', [0, 0, null])]],
+    ['a list of a text of serials', 0n, [list('1', ['0', 0, '0'])]],
+    ['a list of a negative number of keys', 0n, [list('1', [0, -1, '0'])]],
     ['serial 0', 0n, [issue('0')]],
     ['a serial of 65 bits', 0n, [issue('18446744073709551616')]],
     ['a serial in hex', 0n, [issue('0x1')]],
@@ -324,7 +397,7 @@ describe('SerialRuns', () => {
         [3n, 3n, 7],
         [4n, 4n, 9],
       ],
-      7,
+      5,
     ],
   ] as const)('tells the age of the hole below a run that grew %s', (_how, added, sinceMs) => {
     const runs = runsOf(...added);
@@ -352,5 +425,17 @@ describe('SerialRuns', () => {
       expect(runs.firstHole(0)).toBe(hole);
     }
     expect(plain.size).toBeGreaterThan(400);
+  });
+});
+
+describe('runs of serials', () => {
+  it('began with the earlier of two that meet, so that no hole can be made young again', () => {
+    const runs = new SerialRuns();
+    runs.add(1n, 9n, 0);
+    runs.add(21n, 400n, 0);
+    expect(runs.firstHole(1000)).toBe(10n);
+    runs.add(15n, 15n, 100_000);
+    runs.add(16n, 20n, 100_000);
+    expect(runs.firstHole(1000)).toBe(10n);
   });
 });

@@ -148,6 +148,7 @@ class Runs:
         below, above = bool(at and self.last[at - 1] == first - 1), at < len(self.first) and self.first[at] == last + 1
         if below and above:
             self.last[at - 1] = self.last[at]
+            self.began[at - 1] = min(self.began[at - 1], self.began[at])
             del self.first[at], self.last[at], self.began[at]
         elif below:
             self.last[at - 1] = last
@@ -162,7 +163,7 @@ class Runs:
         return bool(at) and self.last[at - 1] >= number
 
 
-DECIMAL, FINGERPRINT = re.compile("[1-9][0-9]{0,19}"), re.compile("[!-~]{1,100}")
+DECIMAL, FINGERPRINT, SIZE = re.compile("[1-9][0-9]{0,19}"), re.compile("[!-~]{1,100}"), re.compile("0|[1-9][0-9]{0,14}")
 
 
 def serial_of(value):
@@ -189,8 +190,62 @@ def read_epoch(epoch):
     return None if version is None else (firsts, version)
 
 
+MARGIN, MAX_REMEMBERED = 86_400, 1_000_000
+
+
+class Listed:
+    """What revocation lists must hold: log.md section 7, rule 3."""
+
+    def __init__(self):
+        self.serials, self.ends, self.indexes, self.endless = {}, {}, {}, {}
+        self.keys, self.key_indexes, self.remembered = set(), [], 0
+
+    def full(self):
+        return self.remembered > MAX_REMEMBERED
+
+    def remember(self):
+        self.remembered += 1
+        return not self.full()
+
+    def revoke(self, index, ca, serial, end):
+        if serial in self.serials.setdefault(ca, set()) or not self.remember():
+            return
+        self.serials[ca].add(serial)
+        try:
+            bisect.insort(self.ends.setdefault(ca, []), parse_time(end) // 1000)
+            self.indexes.setdefault(ca, []).append(index)
+        except ValueError:
+            self.endless[ca] = self.endless.get(ca, 0) + 1
+
+    def act(self, index, target):
+        value = target.get("value") if isinstance(target, dict) and target.get("kind") == "key" else None
+        if isinstance(value, str) and value not in self.keys and self.remember():
+            self.keys.add(value)
+            self.key_indexes.append(index)
+
+    def check(self, index, entry, time_ms, whole):
+        """What is wrong with a list, or None."""
+        stated = entry["list"] if isinstance(entry.get("list"), dict) else {}
+        if "log_size" not in stated or self.full():
+            return None
+        size = int(stated["log_size"]) if matches(SIZE, stated["log_size"]) else None
+        serials, keys = stated.get("serials"), stated.get("keys")
+        if size is None or size > index or any(type(each) is not int or each < 0 for each in (serials, keys)):
+            return "it does not say well what its list holds"
+        ca = stated.get("ca_fp") if isinstance(stated.get("ca_fp"), str) else None
+        ends, indexes = self.ends.get(ca, []), self.indexes.get(ca, [])
+        due = len(ends) - bisect.bisect_left(ends, time_ms // 1000 - MARGIN)
+        late = len(indexes) - bisect.bisect_left(indexes, size)
+        if serials < due - late or keys < bisect.bisect_left(self.key_indexes, size):
+            return "its list lacks what was revoked"
+        if whole and (serials > due + self.endless.get(ca, 0) or keys > len(self.keys)):
+            return "its list holds more than was revoked"
+        return None
+
+
 class Replay:
     def __init__(self, from_zero):
+        self.listed, self.whole = Listed(), from_zero
         self.from_zero, self.cas, self.last_met, self.list_version = from_zero, {}, {}, 0
         self.firsts, self.goes_on = {}, None
         self.largest = self.before = self.promise = None
@@ -203,6 +258,8 @@ class Replay:
         if self.contradiction is not None:
             return
         problem = None
+        if kind == "log.epoch" and success:
+            self.whole = False
         cred = entry.get("cred") if isinstance(entry.get("cred"), dict) else {}
         x509 = isinstance(cred.get("kind"), str) and not cred["kind"].startswith("ssh-")
         if kind == "log.epoch" and success:
@@ -213,17 +270,23 @@ class Replay:
             problem = self.meet(index, cred, ("serial_first", "serial_last"), time_ms)
         elif kind == "cred.revoke" and success and not x509 and "serial" in cred and "ca_fp" in cred:
             serial, ca = serial_of(cred["serial"]), cred["ca_fp"]
+            if serial is not None:
+                self.listed.revoke(index, ca if isinstance(ca, str) else "", serial, cred.get("not_after"))
             met, void = self.cas.get(ca, (None, None)) if isinstance(ca, str) else (None, None)
             first = self.firsts.get(ca, 1) if isinstance(ca, str) else 1
             if serial is not None and serial < first:
                 pass  # The log before issued it.
             elif serial is None or (self.from_zero and not (met and met.has(serial) and not void.has(serial))):
                 problem = "it revokes what was never issued"
+        elif kind == "cred.revoke" and success and not ("serial" in cred and "ca_fp" in cred):
+            self.listed.act(index, entry.get("target"))
         elif kind == "krl.publish" and success:
             artifact = entry.get("artifact")
             version = serial_of(artifact.get("version")) if isinstance(artifact, dict) else None
             if version is None or version <= self.list_version:
                 problem = "its list is not newer than the one before"
+            else:
+                problem = self.listed.check(index, entry, time_ms, self.whole)
             self.list_version = version
         if problem is not None:
             self.contradiction = (problem, index)

@@ -216,6 +216,19 @@ export function oddLog(below: Below): RawEntry[] {
     const kind = odd ? pick<unknown>(['tls-server', 'ssh-', 'ssh', '', 5, null]) : 'ssh-user';
     return { serial, ca_fp: wild && below(9) === 0 ? names : 'A', kind };
   };
+  const end = (): unknown =>
+    pick<unknown>([
+      new Date(timeMs - 86_400_000 + below(3) * 1000).toISOString(),
+      new Date(timeMs + 3_600_000).toISOString(),
+      undefined,
+      ...(wild ? [null, 5, '2026-02-30T00:00:00.000Z', '1969-12-31T23:59:59.000Z'] : []),
+    ]);
+  const list = (): Fields => ({
+    ca_fp: wild && below(9) === 0 ? pick<unknown>(['', null, '__proto__', 'null']) : 'A',
+    serials: wild && below(9) === 0 ? pick<unknown>(['0', -1, null, true]) : below(3),
+    keys: wild && below(9) === 0 ? pick<unknown>(['0', -1, null]) : below(2),
+    log_size: wild && below(9) === 0 ? pick<unknown>([0, '', '01', null, '9'.repeat(16)]) : String(below(6)),
+  });
   const acts: readonly [() => Fields, ...(() => Fields)[]] = [
     () => ({ type: 'cred.issue', cred: cred() }),
     () => ({ type: 'cred.issue', cred: cred() }),
@@ -224,7 +237,9 @@ export function oddLog(below: Below): RawEntry[] {
       const last = wild ? String(Number(serial) + below(4)) : serial;
       return { type: 'cred.void', cred: { ...rest, serial_first: serial, serial_last: last } };
     },
-    () => ({ type: 'cred.revoke', cred: { ...cred(), serial: String(1 + below(next)) } }),
+    () => ({ type: 'cred.revoke', cred: { ...cred(), serial: String(1 + below(next)), not_after: end() } }),
+    () => ({ type: 'cred.revoke', target: { kind: 'key', value: pick<unknown>(['a', 'b', 5, null]) } }),
+    () => ({ type: 'krl.publish', artifact: { version: String(version++) }, list: list() }),
     () => ({ type: 'krl.publish', artifact: { version: String(version++) } }),
     () => ({ type: wild ? pick(['cred.issue', 'cred.revoke', 'krl.publish', 'cred.void']) : 'other.thing' }),
     () => ({

@@ -215,9 +215,10 @@ def judge_completeness(verifier, part):
     gap = replay.gap()
     if gap is not None:
         return verdict("incomplete", gap[0], index=gap[1])
+    full = " More was revoked than can be remembered here: later lists were not compared with it." if replay.listed.full() else ""
     silent = "" if replay.heartbeats else " There are no heartbeats, so silence and absence look the same."
     goes_on = "" if replay.goes_on is None else " It goes on from the log %s of %s entries; what that one issued is not in here." % replay.goes_on
-    return verdict("verified", "Every serial is accounted for, lists rise, time runs forward." + silent + goes_on)
+    return verdict("verified", "Every serial is accounted for, lists rise and hold what was revoked, time runs forward." + silent + full + goes_on)
 
 
 def judge(verifier, part=False):

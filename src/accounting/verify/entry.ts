@@ -82,9 +82,8 @@ export function parseEntry(bytes: Uint8Array): Entry | string {
   if (v !== 1) return 'its version is not 1';
   if (!matches(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/))
     return 'its id is no UUIDv7';
-  const timeMs =
-    typeof time === 'string' && /^\d{4}-[\dT:.-]{18}Z$/.test(time) ? Date.parse(time) : Number.NaN;
-  if (typeof time !== 'string' || Number.isNaN(timeMs) || new Date(timeMs).toISOString() !== time)
+  const timeMs = timeOfText(time);
+  if (typeof time !== 'string' || timeMs === undefined)
     return 'its time is not RFC 3339 in UTC with milliseconds';
   if (id.slice(0, 8) + id.slice(9, 13) !== timeMs.toString(16).padStart(12, '0'))
     return 'its id is not of its time';
@@ -144,4 +143,11 @@ function opens(opening: Json, commitment: string | undefined): boolean {
   return (
     `sha256:${hash('sha256', Buffer.concat([saltBytes, Buffer.from(value)]), 'base64url')}` === commitment
   );
+}
+
+/** Milliseconds since the epoch of a time as entries write it; undefined for anything else. */
+export function timeOfText(time: Json | undefined): number | undefined {
+  if (typeof time !== 'string' || !/^\d{4}-[\dT:.-]{18}Z$/.test(time)) return undefined;
+  const timeMs = Date.parse(time);
+  return !(timeMs >= 0) || new Date(timeMs).toISOString() !== time ? undefined : timeMs;
 }

@@ -1,5 +1,6 @@
 import { type Entry, isRecord, type Json } from './entry.ts';
 import { type Epoch, isAuthorityName, readEpoch, readSerial } from './epoch.ts';
+import { Listed } from './listed.ts';
 import { SerialRuns } from './serials.ts';
 import type { Finding } from './verdict.ts';
 
@@ -25,6 +26,7 @@ export class Replay {
   readonly #authorities = new Map<string, Authority>();
   readonly #found: Finding[] = [];
   readonly #fromStart: boolean;
+  readonly #listed = new Listed();
   #epoch: Epoch | undefined;
   #listVersion = 0n;
   #latestMs = 0;
@@ -68,9 +70,12 @@ export class Replay {
     const silence = !this.#heartbeats
       ? ' There are no heartbeats, so a silent time and a time without logging look the same.'
       : '';
+    const full = this.#listed.isFull
+      ? ' More was revoked than can be remembered here: later lists were not compared with it.'
+      : '';
     return {
       state: 'verified',
-      detail: `Every serial is accounted for, lists rise, revocations meet issued certificates, times run forward.${silence}${this.#epochWords()}`,
+      detail: `Every serial is accounted for, lists rise and hold what was revoked, revocations meet issued certificates, times run forward.${silence}${full}${this.#epochWords()}`,
     };
   }
 
@@ -169,12 +174,14 @@ export class Replay {
   #revoke(index: bigint, entry: Entry): void {
     const cred = entry.fields['cred'];
     // Revocations by person, key or time name no serial; X.509 serials are not counted.
-    if (!isRecord(cred) || cred['serial'] === undefined || cred['ca_fp'] === undefined) return;
+    if (!isRecord(cred) || cred['serial'] === undefined || cred['ca_fp'] === undefined)
+      return this.#listed.act(index, entry.fields['target']);
     if (typeof cred['kind'] === 'string' && !cred['kind'].startsWith('ssh-')) return;
     const serial = readSerial(cred['serial']);
     if (serial === undefined)
       return this.#tell('failed', index, `Entry ${index} revokes something that is no serial.`);
     const name = typeof cred['ca_fp'] === 'string' ? cred['ca_fp'] : '';
+    this.#listed.revoke(index, name, serial, cred['not_after']);
     // Issued by the log before, if at all.
     if (serial < (this.#epoch?.firstSerials.get(name) ?? 1n)) return;
     const authority = this.#authorities.get(name);
@@ -193,6 +200,9 @@ export class Replay {
         `Entry ${index} publishes a revocation list whose version does not rise.`,
       );
     this.#listVersion = version;
+    const wrong = this.#listed.check(index, entry, this.#fromStart && this.#epoch === undefined);
+    if (wrong !== undefined)
+      this.#tell('failed', index, `Entry ${index} publishes a revocation list ${wrong}.`);
   }
 
   #authority(index: bigint, cred: Json | undefined): Authority | undefined {

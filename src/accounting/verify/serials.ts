@@ -1,6 +1,6 @@
 /**
  * Serials seen, as runs: memory grows with the holes, not with the serials. Both ends of a run are included. A run keeps the time
- * it began with when it grows at either end; where two runs meet, that of the lower one counts.
+ * it began with when it grows at either end; where two runs meet, the earlier one counts.
  */
 export class SerialRuns {
   readonly #runs: { first: bigint; last: bigint; sinceMs: number }[] = [];
@@ -26,6 +26,7 @@ export class SerialRuns {
     const joinsAfter = after?.first === last + 1n;
     if (joinsBefore && joinsAfter) {
       before.last = after.last;
+      before.sinceMs = Math.min(before.sinceMs, after.sinceMs);
       this.#runs.splice(place, 1);
     } else if (joinsBefore) before.last = last;
     else if (joinsAfter) after.first = first;
