@@ -137,7 +137,7 @@ export class BatchWriter {
     const changes: Promise<PromiseSettledResult<Change>>[] = [];
     for (const work of works) {
       const sending = (async () => work.send(run, reads))();
-      changes.push(settled(sending.then(({ change, answers }) => Promise.all(answers).then(() => change))));
+      changes.push(settled(sending.then(({ change, answers }) => inOrder(answers).then(() => change))));
       if (work.asks) await settled(sending);
     }
     const opened = await opening;
@@ -229,6 +229,12 @@ export class BatchWriter {
       session.release(false);
     }
   }
+}
+
+/** The first that failed, in the order of sending, says why: what came after it may have failed because of it. */
+async function inOrder(answers: readonly Promise<unknown>[]): Promise<void> {
+  for (const answer of await Promise.allSettled(answers))
+    if (answer.status === 'rejected') throw answer.reason;
 }
 
 /** The outcome as a value, so that a promise that fails before anybody waits for it is nobody's surprise. */

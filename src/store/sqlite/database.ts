@@ -12,6 +12,7 @@ import { hosts } from '../migrations/007-hosts.ts';
 import { responses } from '../migrations/008-responses.ts';
 import { probedPorts } from '../migrations/009-probed-ports.ts';
 import { serialIndex } from '../migrations/010-serial-index.ts';
+import { revokedStays } from '../migrations/011-revoked-stays.ts';
 
 const migrations = [
   first,
@@ -24,6 +25,7 @@ const migrations = [
   responses,
   probedPorts,
   serialIndex,
+  revokedStays,
 ];
 const databaseName = 'sallyport.db';
 
