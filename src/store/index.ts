@@ -15,4 +15,5 @@ export {
   type PostgresStore,
   type PostgresStoreOptions,
 } from './postgres/postgres-store.ts';
+export { forgetSearch, type SearchPlace } from './forget-search.ts';
 export { copyToPostgres, type CopyOptions } from './copy-to-postgres.ts';

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogQuery } from '../broker/index.ts';
+import { CodedError } from '../kernel/index.ts';
 import { blob, big, type Row } from './rows.ts';
 import { matcherOf } from './search-terms.ts';
 
@@ -11,6 +12,38 @@ export const mostUnindexed = 10_000n;
 /** Rows that an index takes in at a time: some hundredths of a second. */
 export const mostPerStep = 2000;
 const entriesPerPage = 500;
+
+/** The newest rows of the index must be there one after the other: what was put there by somebody else stands alone. */
+const newest = 512;
+
+/** How far the index goes, for both stores, in one statement and so of one state. */
+export const indexedToQuery = `SELECT coalesce(max(idx) + 1, 0) AS indexed_to, (SELECT coalesce(max(idx) + 1, 0) FROM log_entry) AS size,
+  (SELECT count(*) FROM log_search WHERE idx > (SELECT max(idx) FROM log_search) - ${newest}) AS newest FROM log_search`;
+
+/** @returns the first entry that the index does not know; undefined when it is not the index of this log */
+export function findIndexedTo(row: Row): bigint | undefined {
+  const indexedTo = big(row, 'indexed_to');
+  const expected = indexedTo < newest ? indexedTo : BigInt(newest);
+  return indexedTo > big(row, 'size') || BigInt(Number(row['newest'])) !== expected ? undefined : indexedTo;
+}
+
+/** @throws CodedError `store.damaged`: a search that goes on would say “nothing found” of what is there */
+export function loadIndexedTo(row: Row): bigint {
+  const indexedTo = findIndexedTo(row);
+  if (indexedTo === undefined) throw damagedIndex();
+  return indexedTo;
+}
+
+/** The error of an index that has rows which no entry gave it, or lacks some. */
+export function damagedIndex(): CodedError {
+  return new CodedError(
+    'store.damaged',
+    'The search of the log does not fit the log: somebody wrote to it past the broker. Nothing is found rather than not everything.',
+    {
+      next: 'The log itself and its proofs are not touched by this. Find out who it was, then have the search built anew: `sallyport store reindex`.',
+    },
+  );
+}
 
 /** Both halves of a search. Each gives rows with `idx`, `entry` and `openings`, newest first. */
 export interface SearchedLog {

@@ -69,6 +69,12 @@ export interface MigrateOptions {
   readonly database?: DatabaseArgument;
 }
 
+export interface ReindexOptions {
+  readonly configFile: string;
+  /** On PostgreSQL: the role that owns the tables. */
+  readonly database?: DatabaseArgument;
+}
+
 export interface CopyOptions {
   /** Names the SQLite database as `data`. */
   readonly configFile: string;
@@ -131,6 +137,8 @@ export interface OperatorCommands {
   erasePerson(options: EraseOptions, io: OperatorIo): Promise<Outcome>;
   /** Brings the schema of a PostgreSQL database to this version. @throws CodedError `store.newer_schema`, `main.not_postgres` */
   migrateStore(options: MigrateOptions): Promise<Outcome>;
+  /** Empties the search of the log, to be built anew from it. @throws CodedError `store.in_use`, `store.unavailable` */
+  reindexStore(options: ReindexOptions): Promise<Outcome>;
   /**
    * Copies the SQLite database of a stopped broker into an empty PostgreSQL database, with the same root of the log.
    * @throws CodedError `store.in_use`, `store.not_empty`

@@ -126,6 +126,25 @@ function addStoreCommands(program: Command, table: Table): void {
   table
     .add(
       store,
+      'reindex',
+      'empty the search of the log, so that it is built anew',
+      `sallyport store reindex ${config}`,
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker, which is stopped if it is on SQLite')
+    .option('--database <URL>', 'the same PostgreSQL database under the role that owns its tables')
+    .option(...ca)
+    .action((flags: StoreFlags & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const database = databaseArgument(flags.database, flags.databaseCa);
+        const options = { configFile: flags.config, ...(database && { database }) };
+        const operator = await loadOperator();
+        return withOperatorIo(terminal, 'Emptying the search', () => operator.reindexStore(options));
+      }),
+    );
+  table
+    .add(
+      store,
       'copy',
       'copy the SQLite database of a stopped broker to PostgreSQL',
       `sallyport store copy ${config} --to ${owner}`,

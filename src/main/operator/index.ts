@@ -7,5 +7,5 @@ export { recover } from './recover.ts';
 export { people } from './people.ts';
 export { restore } from './restore.ts';
 export { serve } from './serve.ts';
-export { copyStore, migrateStore } from './store.ts';
+export { copyStore, migrateStore, reindexStore } from './store.ts';
 export { initWitness, serveWitness } from './witness.ts';

@@ -1,6 +1,12 @@
-import type { CopyOptions, MigrateOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts';
+import type {
+  CopyOptions,
+  MigrateOptions,
+  OperatorIo,
+  Outcome,
+  ReindexOptions,
+} from '../../doors/cli/index.ts';
 import { CodedError } from '../../kernel/index.ts';
-import { copyToPostgres, migratePostgres } from '../../store/index.ts';
+import { copyToPostgres, forgetSearch, migratePostgres } from '../../store/index.ts';
 import { loadConfig } from '../config.ts';
 import { parseDatabaseArgument, placeOf } from '../database.ts';
 import { logOf, logSignerOf, openKeys } from '../load.ts';
@@ -26,6 +32,24 @@ export async function migrateStore(options: MigrateOptions): Promise<Outcome> {
         ? `The schema is at ${to} already.`
         : `The schema is ${dryRun ? 'to go' : 'brought'} from ${from} to ${to}:`,
       ...steps.map((step) => `  ${step}  ${done}`),
+    ],
+  };
+}
+
+/** Empties the search of the log. An SQLite database must be that of a stopped broker. */
+export async function reindexStore({ configFile, database }: ReindexOptions): Promise<Outcome> {
+  const place = placeOf(loadConfig(configFile));
+  if (place.kind === 'sqlite') await forgetSearch(place);
+  else {
+    const address =
+      database === undefined ? place.address : parseDatabaseArgument(database.url, database.caFile);
+    await forgetSearch({ address });
+  }
+  return {
+    value: { emptied: true },
+    lines: [
+      'The search of the log is empty. A broker builds it anew from the entries, beside its work or before it answers the next search.',
+      'The log itself is as it was.',
     ],
   };
 }

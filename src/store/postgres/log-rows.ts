@@ -4,6 +4,7 @@ import type { Run } from './connections.ts';
 import { damaged } from './faults.ts';
 import { missing } from './migrate.ts';
 import { big, blob, type Row } from '../rows.ts';
+import { damagedIndex } from '../search-unindexed.ts';
 
 const leavesPerPage = 10_000;
 
@@ -102,7 +103,8 @@ export async function openLog(
   const { rows } = await run(
     `SELECT h.*, (SELECT coalesce(max(idx) + 1, 0) FROM log_entry) AS entries,
        (SELECT leaf_hash FROM log_entry ORDER BY idx DESC LIMIT 1) AS leaf_hash,
-       (SELECT count(*) FROM log_tile_hash WHERE level = 1) AS tiles
+       (SELECT count(*) FROM log_tile_hash WHERE level = 1) AS tiles,
+       (SELECT count(*) = coalesce(max(idx) + 1, 0) FROM log_search) AS has_whole_search
      FROM (SELECT 1) AS always LEFT JOIN log_head h ON h.id = 1`,
   );
   const row = rows[0] as Row;
@@ -122,6 +124,7 @@ export async function openLog(
   }
   if (head.size !== entries) throw damaged(`its head speaks of ${head.size} entries, and it has ${entries}`);
   checkStored(appender, stored);
+  if (row['has_whole_search'] !== true) throw damagedIndex();
   if (big(row, 'tiles') !== head.size / 256n) await fillTiles(run, appender, empty);
   return {
     head,

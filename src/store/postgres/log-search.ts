@@ -1,6 +1,6 @@
 import type { LogQuery } from '../../broker/index.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
-import { searchWhole } from '../search-unindexed.ts';
+import { indexedToQuery, loadIndexedTo, searchWhole } from '../search-unindexed.ts';
 import type { Run } from './connections.ts';
 import { big, blob, type Row } from '../rows.ts';
 
@@ -91,11 +91,9 @@ function pattern(words: string): string {
   return `%${words.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-const indexedTo = 'SELECT coalesce(max(idx) + 1, 0) AS indexed_to FROM log_search';
-
-/** The search knows the entries below this one. */
+/** The search knows the entries below this one. @throws CodedError `store.damaged` */
 export async function searchIndexedTo(run: Run): Promise<bigint> {
-  return big((await run(indexedTo)).rows[0] ?? {}, 'indexed_to');
+  return loadIndexedTo((await run(indexedToQuery)).rows[0] ?? {});
 }
 
 /** What a step of indexing came to. */

@@ -2,14 +2,18 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { LogQuery } from '../../broker/index.ts';
 import { big, blob, type Row } from '../rows.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
-import { mostPerStep, searchWhole } from '../search-unindexed.ts';
+import {
+  findIndexedTo,
+  indexedToQuery,
+  loadIndexedTo,
+  mostPerStep,
+  searchWhole,
+} from '../search-unindexed.ts';
 import type { Statements } from './statements.ts';
 
 /** A term of fewer entries than this is worth walking whole. */
 const few = 5000;
 const maxInteger = (1n << 63n) - 1n;
-
-const indexedTo = 'SELECT coalesce(max(idx) + 1, 0) AS indexed_to FROM log_search';
 
 /** Newest first: the entries that match every field of the query, also those that are not indexed yet. */
 export function createLogSearch(
@@ -18,7 +22,7 @@ export function createLogSearch(
 ): (query: LogQuery) => Promise<readonly Row[]> {
   const indexed = createIndexSearch(all, entryColumns);
   return async (query) => {
-    const from = big(all(indexedTo)[0] ?? {}, 'indexed_to');
+    const from = loadIndexedTo(all(indexedToQuery)[0] ?? {});
     return searchWhole(query, {
       indexedTo: from,
       page: (before = maxInteger, limit) =>
@@ -92,17 +96,15 @@ function pattern(words: string): string {
   return `%${words.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-/** How many entries the search does not know yet. */
+/** How many entries the search does not know yet; none when it is damaged, which only a question is told. */
 export function entriesBehind(statement: Statements): bigint {
-  const row = statement(
-    `SELECT (SELECT coalesce(max(idx) + 1, 0) FROM log_entry) - indexed_to AS behind FROM (${indexedTo})`,
-  );
-  return big(row.get() ?? {}, 'behind');
+  const row = statement(indexedToQuery).get() ?? {};
+  return big(row, 'size') - (findIndexedTo(row) ?? big(row, 'size'));
 }
 
 /** Indexes the next entries that the search does not know yet, `most` at the utmost, within the transaction that is open. */
 export function indexNextEntries(statement: Statements, most = mostPerStep): void {
-  const from = big(statement(indexedTo).get() ?? {}, 'indexed_to');
+  const from = loadIndexedTo(statement(indexedToQuery).get() ?? {});
   const rows: Row[] = statement(
     `SELECT e.idx, e.entry, o.openings FROM log_entry e LEFT JOIN log_opening o ON o.idx = e.idx
      WHERE e.idx >= ? ORDER BY e.idx LIMIT ?`,

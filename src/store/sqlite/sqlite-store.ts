@@ -20,6 +20,7 @@ import { HotRows } from './hot-rows.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
 import { blob, type Row } from '../rows.ts';
+import { damagedIndex } from '../search-unindexed.ts';
 import { reserve, reservedBefore, type ReservedBefore } from './serial-blocks.ts';
 import { createStatements, type Statements } from './statements.ts';
 
@@ -317,6 +318,10 @@ class SqliteWriter {
     if (this.#appender.append(head, []).checkpoint !== stored)
       throw damaged('its checkpoint is not the one of its head, or was signed by another key');
     this.#fillTiles(empty, head);
+    const searched = this.#statement(
+      'SELECT count(*) = coalesce(max(idx) + 1, 0) AS is_whole FROM log_search',
+    ).get();
+    if (searched?.['is_whole'] !== 1n) throw damagedIndex();
     return head;
   }
 

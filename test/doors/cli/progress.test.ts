@@ -145,6 +145,7 @@ describe('progress of the operator’s commands', () => {
       restore: none,
       serve: none,
       migrateStore: none,
+      reindexStore: none,
       copyStore: none,
       initWitness: none,
       serveWitness: none,

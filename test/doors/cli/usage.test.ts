@@ -27,6 +27,7 @@ const contract: readonly string[] = [
   'config check FILE',
   'serve --config FILE',
   'init DIR --database postgres://owner@db/sallyport --database-ca FILE',
+  'store reindex --config FILE --database postgres://owner@db/sallyport --database-ca FILE',
   'store migrate --config FILE --dry-run --database postgres://owner@db/sallyport --database-ca FILE',
   'store copy --config FILE --to postgres://owner@db/sallyport --database-ca FILE',
   'witness init DIR --name NAME',
@@ -229,6 +230,7 @@ describe('the operator’s commands', () => {
     serveWitness: (options) => Promise.resolve(void calls.push(['serveWitness', options])),
     people: (action, options) => Promise.resolve((calls.push([action, options]), outcome)),
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
+    reindexStore: (options) => Promise.resolve((calls.push(['reindex', options]), outcome)),
     migrateStore: (options) => Promise.resolve((calls.push(['migrate', options]), outcome)),
     copyStore: (options) => Promise.resolve((calls.push(['copy', options]), outcome)),
     backup: (options) => Promise.resolve((calls.push(['backup', options]), outcome)),
@@ -271,6 +273,12 @@ describe('the operator’s commands', () => {
       ],
     ],
     ['serve --config F', '', ['serve', { configFile: 'F' }]],
+    ['store reindex --config F', '', ['reindex', { configFile: 'F' }]],
+    [
+      'store reindex --config F --database postgres://o@h/d',
+      '',
+      ['reindex', { configFile: 'F', database: { url: 'postgres://o@h/d' } }],
+    ],
     ['store migrate --config F --dry-run', '', ['migrate', { configFile: 'F', dryRun: true }]],
     [
       'store migrate --config F --database postgres://o@h/d',
