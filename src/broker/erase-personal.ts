@@ -1,5 +1,5 @@
 import type { EntryDraft } from '../accounting/index.ts';
-import { parseSerial, type PersonId } from '../kernel/index.ts';
+import { isCodedError, parseSerial, type PersonId } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
 import type { Change, StoredEntry } from './unit-of-work.ts';
 
@@ -18,33 +18,37 @@ const personalPaths = {
 
 type Parts = Pick<Rooms, 'store' | 'clock'>;
 
-const entriesPerStep = 2000;
+const entriesPerStep = 500;
+const entriesPerPage = 2000;
+/** Stores of which every file was cleaned since the last erasure: what a crash or a reader left is cleaned at the next occasion. */
+const scrubbed = new WeakSet<Parts['store']>();
 
 /**
  * Erases what the rules let nobody keep any longer: openings, never entries, so that every proof verifies as before. Goes on where
  * it stopped the last time, step by step; each step that erased something is an entry.
  */
 export async function applyRetention(parts: Parts, rules: readonly RetentionRule[]): Promise<void> {
-  let erased = false;
-  for (const rule of rules) while (await eraseNext(parts, rule, () => (erased = true)));
-  if (erased) await parts.store.scrub('quick');
+  for (const rule of rules) while (await eraseNext(parts, rule));
+  if (rules.length === 0 || scrubbed.has(parts.store)) return;
+  await parts.store.scrub('quick');
+  scrubbed.add(parts.store);
 }
 
 /** @returns true while there is more that is old enough */
-async function eraseNext({ store, clock }: Parts, rule: RetentionRule, done: () => void): Promise<boolean> {
+async function eraseNext({ store, clock }: Parts, rule: RetentionRule): Promise<boolean> {
   const cursor = `retention.${rule.kind}`;
   const from = (await store.sinkPositions()).get(cursor) ?? 0n;
   const beforeMs = clock.nowMs() - rule.keepMs;
-  const old: StoredEntry[] = [];
-  for await (const entry of store.logEntries(from, from + BigInt(entriesPerStep))) {
-    if (timeOf(entry) >= beforeMs) break;
-    old.push(entry);
-  }
+  const page: StoredEntry[] = [];
+  for await (const entry of store.logEntries(from, from + BigInt(entriesPerStep))) page.push(entry);
+  // Whatever stands before an old entry is older, whatever a clock that was ahead made of its time.
+  const old = page.slice(0, page.findLastIndex((entry) => timeOf(entry) < beforeMs) + 1);
   if (old.length === 0) return false;
   const next = from + BigInt(old.length);
   const paths: readonly string[] = personalPaths[rule.kind];
   const openings = old.flatMap((entry) => without(entry, (path) => paths.includes(path)));
-  await store.commit({
+  if (openings.length > 0) scrubbed.delete(store);
+  const change: Change = {
     moveSink: { sink: cursor, from, next },
     erase: { openings, ...rowsOf(rule.kind, old) },
     entries:
@@ -59,8 +63,14 @@ async function eraseNext({ store, clock }: Parts, rule: RetentionRule, done: () 
               entries: openings.length,
             }),
           ],
-  });
-  if (openings.length > 0) done();
+  };
+  try {
+    await store.commit(change);
+  } catch (error) {
+    // Another broker is at it, and goes on.
+    if (isCodedError(error, 'store.conflict')) return false;
+    throw error;
+  }
   return old.length === entriesPerStep;
 }
 
@@ -81,28 +91,31 @@ function rowsOf(
 /** What an erasure came to. */
 export interface ErasedPerson {
   readonly entries: number;
+  /** Whether the bytes are out of the files, as far as this process may see to it. */
+  readonly scrub: 'scrubbed' | 'not_permitted';
 }
 
 /**
  * Erases a person's name, their addresses and words, and what others wrote about them, from all openings and rows. Whoever holds
  * live sessions or certificates is not forgotten: the caller has seen to that. Their account names stay, as certificates name them.
+ * @throws CodedError `store.not_scrubbed` when all of it is erased, and still in the files
  */
 export async function erasePerson(
   { store, clock }: Parts,
   personId: PersonId,
   reason: string,
 ): Promise<ErasedPerson> {
-  const openings: { readonly index: bigint; readonly openings: string | undefined }[] = [];
+  const openings: Dropped[] = [];
   let before: bigint | undefined;
   for (;;) {
     const page = await store.searchLog({
       personId,
       ...(before === undefined ? {} : { before }),
-      limit: entriesPerStep,
+      limit: entriesPerPage,
     });
     for (const entry of page) openings.push(...without(entry, isTheirs(entry, personId)));
     before = page.at(-1)?.index;
-    if (page.length < entriesPerStep) break;
+    if (page.length < entriesPerPage) break;
   }
   await store.commit({
     erase: { openings, person: personId },
@@ -115,8 +128,7 @@ export async function erasePerson(
       },
     ],
   });
-  await store.scrub('thorough');
-  return { entries: openings.length };
+  return { entries: openings.length, scrub: await store.scrub('thorough') };
 }
 
 /** Where they acted everything is theirs; where they were acted on, their name and what was said of them. */
@@ -127,16 +139,13 @@ function isTheirs(entry: StoredEntry, personId: PersonId): (path: string) => boo
   return (path) => acted || (concerned && (path === 'subject.name' || path === 'reason'));
 }
 
-/** What is left of an entry's openings; nothing when it had none that `drop` names. */
-function without(
-  { index, openings }: StoredEntry,
-  drop: (path: string) => boolean,
-): readonly { readonly index: bigint; readonly openings: string | undefined }[] {
+type Dropped = NonNullable<Change['erase']>['openings'][number];
+
+/** Which paths go from an entry's openings; nothing when it had none that `isDropped` names. */
+function without({ index, openings }: StoredEntry, isDropped: (path: string) => boolean): readonly Dropped[] {
   if (openings === undefined) return [];
-  const held = Object.entries(JSON.parse(openings) as Record<string, unknown>);
-  const left = held.filter(([path]) => !drop(path));
-  if (left.length === held.length) return [];
-  return [{ index, openings: left.length === 0 ? undefined : JSON.stringify(Object.fromEntries(left)) }];
+  const drop = Object.keys(JSON.parse(openings) as Record<string, unknown>).filter(isDropped);
+  return drop.length === 0 ? [] : [{ index, drop }];
 }
 
 function eraseEntry(timeMs: number, erased: Readonly<Record<string, string | number>>): EntryDraft {

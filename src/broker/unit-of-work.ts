@@ -134,8 +134,11 @@ export interface Change extends DepartureChange {
    * what was written about them in every row. Entries stay as they are.
    */
   readonly erase?: {
-    /** What is left of the openings of these entries; undefined: nothing. */
-    readonly openings: readonly { readonly index: bigint; readonly openings: string | undefined }[];
+    /**
+     * Which paths go from the openings of these entries. What is left is for the store to see within the transaction: somebody else
+     * may have erased others since they were read.
+     */
+    readonly openings: readonly { readonly index: bigint; readonly drop: readonly string[] }[];
     /** Certificates whose row forgets the login, and those whose row forgets why they were revoked. */
     readonly logins?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
     readonly revokedReasons?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
@@ -313,9 +316,11 @@ export interface Store extends Reads {
   reserveSerials(caFingerprint: string, count: number): Promise<SerialBlock>;
   /**
    * Leaves nothing of what was erased in the files: not in the write-ahead log and, when `thorough`, in no page that was in use
-   * once; that rewrites the whole database and holds up everything else.
+   * once; that rewrites the whole database and holds up everything else, for as long as it takes.
+   * @returns whether this role may do it: on PostgreSQL only the owner of the tables may, whom `not_permitted` leaves it to
+   * @throws CodedError `store.not_scrubbed`: what was erased is erased, and its bytes are still in the files
    */
-  scrub(how: 'quick' | 'thorough'): Promise<void>;
+  scrub(how: 'quick' | 'thorough'): Promise<'scrubbed' | 'not_permitted'>;
   /** Undefined where only one broker can have the store open: its own memory will do. */
   readonly shared: SharedMemory | undefined;
   /** The last of this broker: what it still holds is abandoned. */

@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import { TileTree, verifierKey, type LogSigner } from '../accounting/index.ts';
 import {
-  applyRetention,
   createCertificateQuota,
   createLookQuota,
   DirectoryFollower,
@@ -145,7 +144,6 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     );
     for (const watch of watches) await watch.look(rooms);
     const retention = retentionRules(config);
-    await applyRetention(rooms, retention);
     await keepCheckpoint(rooms);
 
     // 6. The door.

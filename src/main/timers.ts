@@ -42,15 +42,22 @@ export interface TimedWork {
 export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers {
   const { watches, retention, followers } = work;
   const underWay = new Map<NodeJS.Timeout, Promise<void>>();
-  const every = (intervalMs: number, what: string, work: () => Promise<void>): NodeJS.Timeout => {
-    const timer = setInterval(() => {
+  const every = (
+    intervalMs: number,
+    what: string,
+    work: () => Promise<void>,
+    when: 'later' | 'also now' = 'later',
+  ): NodeJS.Timeout => {
+    const begin = (): void => {
       // One that takes long is not joined by the next.
       if (underWay.has(timer)) return;
       const done = work()
         .catch((error: unknown) => log.error({ err: error }, `${what} failed`))
         .finally(() => underWay.delete(timer));
       underWay.set(timer, done);
-    }, intervalMs).unref();
+    };
+    const timer = setInterval(begin, intervalMs).unref();
+    if (when === 'also now') begin();
     return timer;
   };
   const timers = [
@@ -64,7 +71,13 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),
-    every(retainEveryMs, 'erasing what is kept no longer', () => applyRetention(rooms, retention)),
+    // Beside the door: a backlog of years, or another broker that is at it, keeps nobody out.
+    every(
+      retainEveryMs,
+      'erasing what is kept no longer',
+      () => applyRetention(rooms, retention),
+      'also now',
+    ),
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(settleEveryMs, 'declaring serials void', () => voidOwed(rooms)),
     every(refreshEveryMs, 'refreshing the bundles of hosts', () => refreshTrust(rooms)),

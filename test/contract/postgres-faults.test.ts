@@ -295,7 +295,7 @@ describeWithPeers(['postgres', 'psql'], 'the store on a PostgreSQL that fails', 
     await indexing.query(
       `BEGIN; SELECT pg_advisory_xact_lock(${indexLock}); INSERT INTO log_reason VALUES (0, 'a private matter') ON CONFLICT DO NOTHING; INSERT INTO log_search VALUES (0, 0) ON CONFLICT DO NOTHING`,
     );
-    const erased = store.commit({ erase: { openings: [{ index: 0n, openings: undefined }] }, entries: [] });
+    const erased = store.commit({ erase: { openings: [{ index: 0n, drop: ['reason'] }] }, entries: [] });
     const waits = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
     while (server.sql(database, waits) === '0') await delay(5);
     await indexing.query('COMMIT');

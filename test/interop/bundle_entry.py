@@ -163,7 +163,7 @@ class Runs:
         return bool(at) and self.last[at - 1] >= number
 
 
-DECIMAL, FINGERPRINT, SIZE = re.compile("[1-9][0-9]{0,19}"), re.compile("[!-~]{1,100}"), re.compile("0|[1-9][0-9]{0,14}")
+DECIMAL, FINGERPRINT = re.compile("[1-9][0-9]{0,19}"), re.compile("[!-~]{1,100}")
 
 
 def serial_of(value):

@@ -50,12 +50,17 @@ export async function erasePerson(options: EraseOptions, io: OperatorIo): Promis
       };
     }
     io.note('Erasing, and writing the database anew…');
-    const { entries } = await eraseFromLog(parts, person.personId, options.reason);
+    const { entries, scrub } = await eraseFromLog(parts, person.personId, options.reason);
     await keepCheckpoint(parts);
     return {
-      value: { person: { id: person.personId }, applied: true, entries },
+      value: { person: { id: person.personId }, applied: true, entries, files: scrub },
       lines: [
         `Erased what ${entries} entries held of ${named}. The log says so; its proofs verify as before.`,
+        ...(scrub === 'scrubbed'
+          ? []
+          : [
+              'The dead rows are still in the files of PostgreSQL: only the owner of the tables may write them anew. Say it again with a configuration that names that role, and the id of the person.',
+            ]),
         'Backups, exports and what sinks were sent still hold it: see docs/operations/retention.md.',
       ],
     };

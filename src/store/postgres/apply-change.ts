@@ -188,15 +188,20 @@ function erase(send: Send, change: NonNullable<Change['erase']>): void {
   const { openings, logins = [], revokedReasons = [], person } = change;
   // Whoever indexes these entries right now read words that go now: theirs come first, to be taken out as well.
   send('SELECT pg_advisory_xact_lock($1)', [indexLock]);
-  const kept = openings.filter(({ openings: left }) => left !== undefined);
+  const dropped = openings.flatMap(({ index, drop }) => drop.map((path) => ({ index, path })));
   send(
-    `UPDATE log_opening o SET openings = left_over.openings
-     FROM unnest($1::bigint[], $2::text[]) AS left_over (idx, openings) WHERE o.idx = left_over.idx`,
-    [kept.map(({ index }) => index), kept.map(({ openings: left }) => left)],
+    `UPDATE log_opening o SET openings = coalesce((
+       SELECT json_object_agg(held.key, held.value) FROM json_each(o.openings::json) held WHERE NOT held.key = ANY(dropped.paths)
+     )::text, '{}')
+     FROM (
+       SELECT idx, array_agg(path) AS paths FROM unnest($1::bigint[], $2::text[]) AS given (idx, path) GROUP BY idx
+     ) dropped WHERE o.idx = dropped.idx`,
+    [dropped.map(({ index }) => index), dropped.map(({ path }) => path)],
   );
-  const gone = openings.filter(({ openings: left }) => left === undefined).map(({ index }) => index);
-  send('DELETE FROM log_opening WHERE idx = ANY($1::bigint[])', [gone]);
-  const wordless = openings.filter(({ openings: left }) => left?.includes('"reason"') !== true);
+  send("DELETE FROM log_opening WHERE idx = ANY($1::bigint[]) AND openings = '{}'", [
+    openings.map(({ index }) => index),
+  ]);
+  const wordless = openings.filter(({ drop }) => drop.includes('reason'));
   send('DELETE FROM log_reason WHERE idx = ANY($1::bigint[])', [wordless.map(({ index }) => index)]);
   const forgetReason = "revoked_reason = CASE WHEN revoked_reason IS NULL THEN NULL ELSE 'erased' END";
   for (const [set, rows] of [

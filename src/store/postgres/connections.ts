@@ -79,6 +79,27 @@ export class Connections {
   }
 }
 
+/**
+ * One statement on a connection of its own, outside of any transaction, for as long as it takes.
+ * @returns whether the server warned: that is how it says that it left something alone
+ */
+export async function runAlone(address: PostgresAddress, sql: string): Promise<boolean> {
+  const pool = openPool(address, 1, undefined);
+  let warned = false;
+  try {
+    const client = await pool.connect();
+    client.on('notice', ({ code }) => (warned ||= code !== undefined && code !== '00000'));
+    try {
+      await client.query(sql);
+    } finally {
+      client.release(true);
+    }
+  } finally {
+    await pool.end();
+  }
+  return warned;
+}
+
 function openPool(address: PostgresAddress, max: number, answerMs: number | undefined): Pool {
   const { host, port, database, user, password, tls } = address;
   const pool = new Pool({

@@ -7,10 +7,11 @@ import { CommitQueue, type Waiting } from '../commit-queue.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
 import { beginPostgresAnew } from './begin-anew.ts';
-import { Connections } from './connections.ts';
+import { Connections, runAlone } from './connections.ts';
 import { asCoded, unavailable, unresolved } from './faults.ts';
 import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
+import { notScrubbed } from '../not-scrubbed.ts';
 import { createPointReads } from './point-reads.ts';
 import { createReads } from './reads.ts';
 import { SearchIndexer } from './search-indexer.ts';
@@ -90,7 +91,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       commit: (change) => writer.commit(change),
       transact: (plan) => writer.transact(plan),
       reserveSerials: (caFingerprint, count) => writer.reserveSerials(caFingerprint, count),
-      scrub: (how) => scrub(connections, how),
+      scrub: (how) => scrub(address, how),
       shared: createSharedMemory(connections),
       async beginAnew(log) {
         await writer.drain();
@@ -108,12 +109,17 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
  * Dead rows go from the tables that held clear values; whoever is not their owner is told so by the server and changes nothing. `ANALYZE`, because the planner's statistics hold values as well. What
  * the server's own write-ahead log and its backups keep is beyond any client.
  */
-async function scrub(connections: Connections, how: 'quick' | 'thorough'): Promise<void> {
+async function scrub(
+  address: PostgresAddress,
+  how: 'quick' | 'thorough',
+): Promise<'scrubbed' | 'not_permitted'> {
   const tables = 'log_opening, log_reason, credential, person, session';
   try {
-    await connections.ask(`VACUUM ${how === 'thorough' ? '(FULL, ANALYZE)' : ''} ${tables}`);
+    // It waits for everybody who reads these tables, be it a backup that takes an hour.
+    const warned = await runAlone(address, `VACUUM ${how === 'thorough' ? '(FULL, ANALYZE)' : ''} ${tables}`);
+    return warned ? 'not_permitted' : 'scrubbed';
   } catch (error) {
-    throw asCoded(error, 'The database refused to clean up');
+    throw notScrubbed(`the server said: ${error instanceof Error ? error.message : 'unknown fault'}`, error);
   }
 }
 

@@ -191,10 +191,15 @@ function applyPublication({ run }: Writing, publication: Publication): void {
 
 function erase({ run }: Writing, change: NonNullable<Change['erase']>): void {
   const { openings, logins = [], revokedReasons = [], person } = change;
-  for (const { index, openings: left } of openings) {
-    if (left === undefined) run('DELETE FROM log_opening WHERE idx = ?', index);
-    else run('UPDATE log_opening SET openings = ? WHERE idx = ?', left, index);
-    if (left?.includes('"reason"') !== true) run('DELETE FROM log_reason WHERE idx = ?', index);
+  for (const { index, drop } of openings) {
+    for (const path of drop)
+      run(
+        "UPDATE log_opening SET openings = json_remove(openings, '$.' || json_quote(?)) WHERE idx = ?",
+        path,
+        index,
+      );
+    run("DELETE FROM log_opening WHERE idx = ? AND openings = '{}'", index);
+    if (drop.includes('reason')) run('DELETE FROM log_reason WHERE idx = ?', index);
   }
   const one = 'ca_id = (SELECT id FROM ca WHERE fingerprint = ?) AND serial = ?';
   for (const { caFingerprint, serial } of logins)

@@ -18,6 +18,7 @@ import {
 } from './indexes.ts';
 import { HotRows } from './hot-rows.ts';
 import { createPointReads } from './point-reads.ts';
+import { notScrubbed } from '../not-scrubbed.ts';
 import { createReads } from './reads.ts';
 import { blob, type Row } from '../rows.ts';
 import { damagedIndex } from '../search-unindexed.ts';
@@ -155,10 +156,21 @@ class SqliteWriter {
   }
 
   /** Not within a transaction: waits for the one that is open. */
-  async scrub(how: 'quick' | 'thorough'): Promise<void> {
+  async scrub(how: 'quick' | 'thorough'): Promise<'scrubbed'> {
     while (this.#queue.running !== undefined) await this.#queue.running;
-    if (how === 'thorough') this.#database.exec('VACUUM');
-    this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    let busy: unknown;
+    try {
+      if (how === 'thorough') this.#database.exec('VACUUM');
+      ({ busy } = this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {});
+    } catch (error) {
+      throw notScrubbed(
+        `the database refused: ${error instanceof Error ? error.message : 'unknown fault'}`,
+        error,
+      );
+    }
+    // It says so in a row, and not as an error.
+    if (busy !== 0) throw notScrubbed('another program has the database open and reads it');
+    return 'scrubbed';
   }
 
   /** Not within a transaction of others, and nothing comes after it: the head that this writer knows is of the old log. */

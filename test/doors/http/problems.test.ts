@@ -82,6 +82,7 @@ const beforeTheDoorOpens = [
   'store.not_empty',
   'store.pending_migration',
   'store.newer_schema',
+  'store.not_scrubbed',
   'store.not_empty',
   'store.pending_migration',
 ];
