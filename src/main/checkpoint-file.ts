@@ -1,24 +1,27 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CheckpointKeep } from '../broker/index.ts';
-import { isSystemError } from '../kernel/index.ts';
-import { syncFolder } from '../keys/index.ts';
+import { checkTrustedFolder, readTrustedFile, syncFolder } from '../keys/index.ts';
 
-/** Keeps the checkpoint in a file of its own, replaced by rename and synced. @param path absolute, not in the data folder */
+/**
+ * Keeps the checkpoint in a file of its own, replaced by rename and synced, in a folder where nobody else can put another one.
+ * What it gives throws CodedError `keys.loose_permissions`, `keys.unreadable`.
+ * @param path absolute, not in the data folder
+ */
 export function checkpointFile(path: string): CheckpointKeep {
   return {
     name: path,
     read() {
-      try {
-        return readFileSync(path, 'utf8');
-      } catch (error) {
-        if (isSystemError(error) && error.code === 'ENOENT') return undefined;
-        throw error;
-      }
+      checkTrustedFolder(dirname(path));
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      return readTrustedFile(path, 'The kept checkpoint').toString('utf8');
     },
     write(note) {
+      checkTrustedFolder(dirname(path));
       const temporary = `${path}.new`;
-      const descriptor = openSync(temporary, 'w', 0o644);
+      // What a crash left, or a link that somebody put there: the file is always a new one.
+      rmSync(temporary, { force: true });
+      const descriptor = openSync(temporary, 'wx', 0o644);
       try {
         writeFileSync(descriptor, note);
         fsyncSync(descriptor);

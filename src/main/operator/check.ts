@@ -6,6 +6,7 @@ import { attributesUsed } from '../../policy/index.ts';
 import { loadDatabaseFile } from '../../store/index.ts';
 import { loadPolicy, loadTls, openKeys } from '../load.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
+import { checkpointFile } from '../checkpoint-file.ts';
 import { loadConfig, originsHint } from '../config.ts';
 import { configuredFiles, requireConfiguredFiles } from '../configured-files.ts';
 import { placeOf } from '../database.ts';
@@ -24,6 +25,7 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
     loadDatabaseFile(place.folder);
     checkTrustedFolder(place.folder);
   }
+  checkpointFile(config.log.checkpoint).read();
   createSinks(config, { version: '', clock: systemClock });
   createDpopVerifier({ origins: config.origins, clock: systemClock });
   for (const directory of config.directories) {
