@@ -27,6 +27,7 @@ export type EventType =
   | 'departure.withdraw'
   | 'principal.release'
   | 'probe.report'
+  | 'host.alert'
   | 'host.feed_gap'
   | 'host.session'
   | 'login.seen'

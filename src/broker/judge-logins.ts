@@ -42,7 +42,7 @@ export interface JudgedLogin {
 /** A login that was judged, with the place of its entry in the log. */
 export type LoggedLogin = JudgedLogin & { readonly entryIndex: bigint };
 
-type Asked = Pick<Rooms, 'store' | 'clock' | 'issuer' | 'loginRules'>;
+type Asked = Pick<Rooms, 'store' | 'clock' | 'issuer' | 'loginRules' | 'counters'>;
 
 const perTurn = 200;
 const quietEveryMs = 300_000;
@@ -78,6 +78,7 @@ export async function takeReport(
     if (event.kind === 'gap')
       entries.push(gapEntry(host, { boot, from: event.seq, to: event.seq, why: event.why }, nowMs));
     if (event.kind === 'session') entries.push(sessionEntry(host, event, nowMs));
+    if (event.kind === 'alert') entries.push(alertEntry(host, event, nowMs));
     if (event.kind !== 'login') continue;
     const login = { hostId: host.id, boot, seq: event.seq, atMs: event.atMs, line: event.line };
     const judged = await judgeLine(rooms, host, login);
@@ -86,6 +87,7 @@ export async function takeReport(
   }
   const progress: ReportProgress = { hostId: host.id, boot, from, next: last.seq + 1n, atMs: nowMs };
   await store.commit({ reportedLogins: { progress, waiting }, entries });
+  for (const { type } of entries) if (type === 'login.seen') rooms.counters.login('explained');
   return progress.next;
 }
 
@@ -112,6 +114,7 @@ export async function judgeDueLogins(
         const entries = judged.map((found) => loginEntry(found, nowMs));
         const { firstIndex } = await store.commit({ reportedLogins: { judged: due }, entries });
         judged.forEach((login, nth) => {
+          rooms.counters.login(login.verdict);
           if (login.verdict !== 'explained')
             unexplained.push({ ...login, entryIndex: firstIndex + BigInt(nth) });
         });
@@ -269,6 +272,22 @@ function sessionEntry(
       session: { what, account, at: toRfc3339(atMs) },
       cred: { kind: 'ssh-user', serial: String(serial), ca_fp: caFingerprint },
     },
+  };
+}
+
+function alertEntry(
+  host: ReportingHost,
+  { source, text, atMs }: Extract<ReportedEvent, { kind: 'alert' }>,
+  timeMs: number,
+): EntryDraft {
+  return {
+    type: 'host.alert',
+    outcome: 'failure',
+    reasonCode: 'hosts.alert',
+    timeMs,
+    actor: { kind: 'broker' },
+    fields: { target: hostTarget(host), alert: { source, at: toRfc3339(atMs) } },
+    personal: { 'alert.text': text.toWellFormed() },
   };
 }
 

@@ -74,6 +74,8 @@ export interface Responses {
 export interface Counters {
   issued(profile: string): void;
   revoked(count: number): void;
+  /** A login on a host that was judged. */
+  login(verdict: string): void;
 }
 
 /** The public keys of this broker, as anybody may know them. */

@@ -15,6 +15,14 @@ export type ReportedEvent =
       readonly caFingerprint: string;
       readonly account: string;
     }
+  /** What another watchman on the host told, e.g. `fail2ban` or `wazuh`. */
+  | {
+      readonly kind: 'alert';
+      readonly seq: bigint;
+      readonly atMs: number;
+      readonly source: string;
+      readonly text: string;
+    }
   /** The host knows that it missed something, e.g. `journal-rotated`. */
   | { readonly kind: 'gap'; readonly seq: bigint; readonly atMs: number; readonly why: string };
 
@@ -40,6 +48,10 @@ const events: Readonly<
       caFingerprint,
       account,
     };
+  },
+  alert(seq, atMs, rest) {
+    const [, source = '', text = ''] = /^([a-z0-9][a-z0-9-]{0,31}) (.{1,1000})$/u.exec(rest) ?? [];
+    return source === '' ? undefined : { kind: 'alert', seq, atMs, source, text };
   },
   gap: (seq, atMs, why) =>
     /^[a-z0-9][a-z0-9_-]{0,63}$/.test(why) ? { kind: 'gap', seq, atMs, why } : undefined,

@@ -105,7 +105,16 @@ const wordsOf: Readonly<Record<HostRequest['action'], Readonly<Record<string, Oc
     sshd: 'one',
     'last-login': 'optional',
   },
-  report: { ...always, host: 'one', boot: 'one', seq: 'one', login: 'any', session: 'any', gap: 'any' },
+  report: {
+    ...always,
+    host: 'one',
+    boot: 'one',
+    seq: 'one',
+    login: 'any',
+    session: 'any',
+    alert: 'any',
+    gap: 'any',
+  },
 };
 
 /**
@@ -183,7 +192,7 @@ const readers: Readonly<Record<HostRequest['action'], (document: Document, signe
     }),
   };
 
-const reportedWords = ['login', 'session', 'gap'] as const;
+const reportedWords = ['login', 'session', 'alert', 'gap'] as const;
 
 /** They stand in any order of their words; their numbers say in which they happened. */
 function eventsOf(document: Document): readonly ReportedEvent[] {

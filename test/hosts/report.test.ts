@@ -13,11 +13,13 @@ describe('the events of a report', () => {
       `login 7 ${at} Accepted password for alice from 192.0.2.7 port 1 ssh2`,
       `session 8 ${at} ended 42 ${ca} 4711 alice`,
       `gap 9 ${at} journal-rotated`,
+      `alert 10 ${at} fail2ban banned 192.0.2.9 in sshd`,
     ];
     expect(parseReportedEvents(lines, 7n)).toEqual([
       { kind: 'login', seq: 7n, atMs, line: 'Accepted password for alice from 192.0.2.7 port 1 ssh2' },
       { kind: 'session', seq: 8n, atMs, what: 'ended', serial: 42n, caFingerprint: ca, account: 'alice' },
       { kind: 'gap', seq: 9n, atMs, why: 'journal-rotated' },
+      { kind: 'alert', seq: 10n, atMs, source: 'fail2ban', text: 'banned 192.0.2.9 in sshd' },
     ]);
     expect(parseReportedEvents([], 1n)).toEqual([]);
   });
@@ -33,6 +35,8 @@ describe('the events of a report', () => {
     ['a session of an unknown end', `session 1 ${at} died 42 ${ca} 4711 alice`],
     ['a serial over 64 bits', `session 1 ${at} ended 18446744073709551616 ${ca} 4711 alice`],
     ['a session of no CA', `session 1 ${at} ended 42 SHA256:x 4711 alice`],
+    ['an alert of nobody', `alert 1 ${at} Who? x`],
+    ['an alert without words', `alert 1 ${at} fail2ban`],
     ['a gap in many words', `gap 1 ${at} the journal rotated`],
     ['the name of a property', `constructor 1 ${at} x`],
     ['an empty line', ''],

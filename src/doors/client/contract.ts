@@ -353,6 +353,7 @@ export const logTypes = [
   'departure.withdraw',
   'principal.release',
   'probe.report',
+  'host.alert',
   'host.feed_gap',
   'host.session',
   'login.seen',

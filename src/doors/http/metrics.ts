@@ -38,6 +38,12 @@ export function createMetrics(): Metrics {
     labelNames: ['profile'],
     registers,
   });
+  const logins = new Counter({
+    name: 'sallyport_host_logins_total',
+    help: 'Logins on hosts, by verdict.',
+    labelNames: ['verdict'],
+    registers,
+  });
   const revoked = new Counter({
     name: 'sallyport_credentials_revoked_total',
     help: 'Live credentials that a revocation hit.',
@@ -94,7 +100,11 @@ export function createMetrics(): Metrics {
       requests.observe({ route, status: String(status) }, seconds);
       if (code !== undefined) refused.inc({ route, code });
     },
-    counters: { issued: (profile) => issued.inc({ profile }), revoked: (count) => revoked.inc(count) },
+    counters: {
+      issued: (profile) => issued.inc({ profile }),
+      revoked: (count) => revoked.inc(count),
+      login: (verdict) => logins.inc({ verdict }),
+    },
     observeDirectory: (directory, operation, outcome, seconds) =>
       directorySeconds.observe({ directory, operation, outcome }, seconds),
     async render(rooms) {

@@ -31,6 +31,7 @@ const titles: Readonly<Record<string, string>> = {
   'login.unexplained': 'Login on a host that nothing explains',
   'host.session': 'Session with a revoked certificate',
   'host.feed_gap': 'Reports of a host are missing',
+  'host.alert': 'Alert of a host',
   'response.request': 'Response to a login requested',
   'response.approve': 'Response approved',
   'response.reject': 'Response rejected',

@@ -49,6 +49,7 @@ const places: Readonly<Record<string, Place>> = {
   'login.unexplained': at(3002, 1),
   'host.session': at(3002, 2),
   'host.feed_gap': other(6002, 'Feed gap'),
+  'host.alert': other(6002, 'Alert of a host'),
   'response.request': other(3004, 'Response requested'),
   'response.approve': other(3004, 'Response approved'),
   'response.reject': other(3004, 'Response rejected'),

@@ -31,6 +31,7 @@ const types: Readonly<Record<EventType, true>> = {
   'departure.withdraw': true,
   'principal.release': true,
   'probe.report': true,
+  'host.alert': true,
   'host.feed_gap': true,
   'host.session': true,
   'login.seen': true,

@@ -197,6 +197,12 @@ export const everyType: readonly EntryDraft[] = [
   draft('host.session', {
     fields: { target: host, session: { what: 'ended', account: 'alice' }, cred: { serial: '7' } },
   }),
+  draft('host.alert', {
+    outcome: 'failure',
+    reasonCode: 'hosts.alert',
+    fields: { target: host, alert: { source: 'fail2ban', at: '2026-11-23T12:00:00.000Z' } },
+    personal: { 'alert.text': 'sshd: banned 192.0.2.9' },
+  }),
   draft('host.feed_gap', {
     outcome: 'failure',
     reasonCode: 'hosts.feed_gap',
