@@ -163,7 +163,7 @@ async function recordRefusal(
   { error, fields }: { error: CodedError; fields: Parameters<typeof entryOfHost>[1]['fields'] },
   caller: Caller,
 ): Promise<void> {
-  const quota = rooms.hosts.refusalQuota.take(caller.sourceAddress);
+  const quota = await rooms.hosts.refusalQuota.take(caller.sourceAddress);
   if (quota.outcome === 'refused' && !quota.first) throw quota.error;
   const timeMs = rooms.clock.nowMs();
   await rooms.store.commit({

@@ -1,4 +1,4 @@
-import { CodedError, type Clock } from '../kernel/index.ts';
+import { CodedError, sha256, type Clock } from '../kernel/index.ts';
 
 interface Bucket {
   tokens: number;
@@ -10,6 +10,27 @@ interface Bucket {
 export type QuotaAnswer =
   | { readonly outcome: 'granted' }
   | { readonly outcome: 'refused'; readonly error: CodedError; readonly first: boolean };
+
+/** Bounds how much one person can ask for within an hour. */
+export interface Quota {
+  /** Takes one from the hour of a person, or of whatever else the key names. `first` is true once for each stretch of refusals: that one belongs in the log. */
+  take(key: string): QuotaAnswer | Promise<QuotaAnswer>;
+}
+
+/** What became of one that was taken from an hour that several brokers count. */
+export interface SharedTake {
+  readonly isGranted: boolean;
+  /** How many were refused before this one, since one was granted. */
+  readonly refusalsBefore: number;
+  /** What is left of the hour. */
+  readonly tokens: number;
+}
+
+/** Where several brokers count together. */
+export interface QuotaMemory {
+  /** Takes one, at once for all brokers. `key`: 32 bytes. @throws CodedError `store.unavailable` */
+  takeFromHour(take: { readonly key: Buffer; readonly perHour: number }): Promise<SharedTake>;
+}
 
 export interface HourlyQuotaOptions {
   readonly perHour: number;
@@ -24,7 +45,7 @@ export interface HourlyQuotaOptions {
  * certificates that cutting them off takes long, or fill the log with what is refused to them. Kept in memory: a restart gives
  * at most one more hour's worth.
  */
-export class HourlyQuota {
+export class HourlyQuota implements Quota {
   readonly #options: HourlyQuotaOptions;
   readonly #buckets = new Map<string, Bucket>();
 
@@ -32,10 +53,8 @@ export class HourlyQuota {
     this.#options = options;
   }
 
-  /** Takes one from the hour of a person, or of whatever else the key names. `first` is true once for each stretch of refusals: that one belongs in the log. */
   take(key: string): QuotaAnswer {
-    const { perHour, clock, what, code } = this.#options;
-    const nowMs = clock.nowMs();
+    const nowMs = this.#options.clock.nowMs();
     const bucket = this.#filled(key, nowMs);
     if (bucket.tokens >= 1) {
       bucket.tokens -= 1;
@@ -44,13 +63,7 @@ export class HourlyQuota {
     }
     const first = !bucket.told;
     bucket.told = true;
-    const retryAfterSeconds = Math.ceil(((1 - bucket.tokens) * 3600) / perHour);
-    const error = new CodedError(
-      code,
-      `You asked for ${perHour} ${what} within the hour, which is the limit of this broker.`,
-      { next: `Use what you have, or try again in ${retryAfterSeconds} s.`, details: { retryAfterSeconds } },
-    );
-    return { outcome: 'refused', error, first };
+    return refused(this.#options, bucket.tokens, first);
   }
 
   #filled(key: string, nowMs: number): Bucket {
@@ -77,17 +90,52 @@ export class HourlyQuota {
   }
 }
 
+function refused(
+  { perHour, what, code }: Pick<HourlyQuotaOptions, 'perHour' | 'what' | 'code'>,
+  tokens: number,
+  first: boolean,
+): QuotaAnswer {
+  const retryAfterSeconds = Math.ceil(((1 - tokens) * 3600) / perHour);
+  const error = new CodedError(
+    code,
+    `You asked for ${perHour} ${what} within the hour, which is the limit of this broker.`,
+    { next: `Use what you have, or try again in ${retryAfterSeconds} s.`, details: { retryAfterSeconds } },
+  );
+  return { outcome: 'refused', error, first };
+}
+
+/** The same for all brokers on one database, by its time: what one grants, the others have less. */
+function sharedQuota(options: Omit<HourlyQuotaOptions, 'clock'>, memory: QuotaMemory): Quota {
+  const { perHour, what } = options;
+  return {
+    async take(key) {
+      const taken = await memory.takeFromHour({ key: sha256(Buffer.from(`${what} ${key}`)), perHour });
+      if (taken.isGranted) return { outcome: 'granted' };
+      return refused(options, taken.tokens, taken.refusalsBefore === 0);
+    },
+  };
+}
+
+export interface SomeQuotaOptions extends Pick<HourlyQuotaOptions, 'perHour' | 'clock'> {
+  /** Where there are several brokers. */
+  readonly shared?: QuotaMemory | undefined;
+}
+
+function createQuota({ shared, ...options }: HourlyQuotaOptions & SomeQuotaOptions): Quota {
+  return shared === undefined ? new HourlyQuota(options) : sharedQuota(options, shared);
+}
+
 /** How many certificates one person may ask for. */
-export function createCertificateQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
-  return new HourlyQuota({ ...options, what: 'certificates', code: 'policy.too_many_certificates' });
+export function createCertificateQuota(options: SomeQuotaOptions): Quota {
+  return createQuota({ ...options, what: 'certificates', code: 'policy.too_many_certificates' });
+}
+
+/** How often one person without a role may look, and anybody try what is not permitted. */
+export function createLookQuota(options: SomeQuotaOptions): Quota {
+  return createQuota({ ...options, what: 'answers', code: 'policy.too_many_looks' });
 }
 
 /** How many refusals of hosts one address can have recorded: what is refused beyond that is refused without an entry. */
 export function createHostRefusalQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
   return new HourlyQuota({ ...options, what: 'enrolments', code: 'hosts.too_many_refusals' });
-}
-
-/** How often one person without a role may look, and anybody try what is not permitted. */
-export function createLookQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
-  return new HourlyQuota({ ...options, what: 'answers', code: 'policy.too_many_looks' });
 }

@@ -49,7 +49,7 @@ export async function issueSshUser(
   const atMs = clock.nowMs();
 
   // 1. The person's hour. First of all, because every refusal below is an entry: a loop of requests must not become a loop of those.
-  const quota = rooms.certificateQuota.take(person.id);
+  const quota = await rooms.certificateQuota.take(person.id);
   if (quota.outcome === 'refused') {
     if (quota.first) return refuse(rooms, caller, request, { error: quota.error });
     throw quota.error;

@@ -139,7 +139,7 @@ async function recordOften(
   caller: Caller,
   reasonCode: string,
 ): Promise<void> {
-  const quota = rooms.lookQuota.take(`session ${session.id}`);
+  const quota = await rooms.lookQuota.take(`session ${session.id}`);
   if (quota.outcome === 'refused' && !quota.first) return;
   const { fields, personal } = fromCaller(caller);
   await rooms.store.commit({

@@ -41,7 +41,7 @@ export async function refuseForbidden(rooms: Rooms, caller: SignedIn, attempted:
  * anybody could make the log grow. The first refusal of a stretch is recorded. @throws CodedError `policy.too_many_looks`
  */
 export async function takeLook(rooms: Rooms, caller: SignedIn, target: Attempted['target']): Promise<void> {
-  const quota = rooms.lookQuota.take(caller.person.id);
+  const quota = await rooms.lookQuota.take(caller.person.id);
   if (quota.outcome === 'granted') return;
   if (quota.first) await refuse(rooms, caller, { error: quota.error, target });
   throw quota.error;

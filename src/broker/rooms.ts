@@ -15,7 +15,7 @@ import type { Cosigning } from './cosign-checkpoint.ts';
 import type { CheckpointKeep } from './kept-checkpoint.ts';
 import type { DirectoryFollower } from './follow-departures.ts';
 import type { HostRooms } from './host-rooms.ts';
-import type { HourlyQuota } from './hourly-quota.ts';
+import type { Quota } from './hourly-quota.ts';
 import type { LoginRules } from './judge-logins.ts';
 import type { KrlPublisher } from './publish-krl.ts';
 import type { Quarantine } from './decide-response.ts';
@@ -34,9 +34,9 @@ export interface Rooms {
   readonly issuer: SshUserIssuer;
   readonly serials: SerialSource;
   /** Certificates that one person asks for, granted or not. */
-  readonly certificateQuota: HourlyQuota;
+  readonly certificateQuota: Quota;
   /** Entries that one person without a role makes by looking, or anybody by trying what is not permitted. */
-  readonly lookQuota: HourlyQuota;
+  readonly lookQuota: Quota;
   readonly logSigner: LogSigner;
   /** The tree of the log, for proofs. */
   readonly tree: TileTree;

@@ -5,6 +5,7 @@ import type { HostReads, HostsChange } from './host-rows.ts';
 import type { ProbedHosts, ProbedPortReads } from './probed-ports.ts';
 import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
 import type { DepartureChange, DepartureReads, Leases } from './departures.ts';
+import type { QuotaMemory } from './hourly-quota.ts';
 import type { ResponseReads, ResponsesChange } from './response-row.ts';
 
 /** A certificate as the database knows it: one row per serial that was released. */
@@ -292,7 +293,7 @@ export interface Reads extends HostReads, ReportedLoginReads, ResponseReads, Dep
 }
 
 /** What brokers on one store must know of each other at once, before any commit. */
-export type SharedMemory = ThrottleTable & UsedProofs & Leases;
+export type SharedMemory = ThrottleTable & UsedProofs & Leases & QuotaMemory;
 
 /**
  * Where everything is kept. One commit is one durable transaction: when the promise resolves, the rows, the entries and the

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createCertificateQuota, type HourlyQuota } from '../../src/broker/index.ts';
+import { HourlyQuota } from '../../src/broker/index.ts';
 import type { PersonId } from '../../src/kernel/index.ts';
 
 const anna = 'builtin:anna' as PersonId;
@@ -7,7 +7,12 @@ const bert = 'builtin:bert' as PersonId;
 
 function quotaAt(perHour: number): { quota: HourlyQuota; pass: (ms: number) => void } {
   let nowMs = 1_000_000;
-  const quota = createCertificateQuota({ perHour, clock: { nowMs: () => nowMs } });
+  const quota = new HourlyQuota({
+    perHour,
+    clock: { nowMs: () => nowMs },
+    what: 'certificates',
+    code: 'policy.too_many_certificates',
+  });
   return {
     quota,
     pass(ms) {

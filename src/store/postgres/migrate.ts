@@ -9,6 +9,7 @@ import { responses } from '../migrations/postgres/007-responses.ts';
 import { probedPorts } from '../migrations/postgres/008-probed-ports.ts';
 import { serialIndex } from '../migrations/postgres/009-serial-index.ts';
 import { revokedStays } from '../migrations/postgres/010-revoked-stays.ts';
+import { hourlyQuota } from '../migrations/postgres/011-hourly-quota.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -25,6 +26,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '008-probed-ports', sql: probedPorts },
   { name: '009-serial-index', sql: serialIndex },
   { name: '010-revoked-stays', sql: revokedStays },
+  { name: '011-hourly-quota', sql: hourlyQuota },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

@@ -9,6 +9,7 @@ import { BatchWriter, Broken, Lost, Refused, type Work } from './batch.ts';
 import { beginPostgresAnew } from './begin-anew.ts';
 import { Connections, runAlone } from './connections.ts';
 import { asCoded, unavailable, unresolved } from './faults.ts';
+import { forgetFullHours } from './hourly-quota.ts';
 import { insertHead, openLog } from './log-rows.ts';
 import { checkSchema, migratePostgres } from './migrate.ts';
 import { notScrubbed } from '../not-scrubbed.ts';
@@ -175,6 +176,7 @@ class PostgresWriter {
     const keepUp = async (): Promise<void> => {
       await renewLease(connections.ask, owner);
       await forgetOldProofs(connections.ask);
+      await forgetFullHours(connections.ask);
     };
     this.#renewal = setInterval(() => void keepUp().catch(() => undefined), renewEveryMs).unref();
   }

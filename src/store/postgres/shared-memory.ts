@@ -4,6 +4,7 @@ import { timeBounds, type Connections, type Run } from './connections.ts';
 import { createLeases } from './departures.ts';
 import { asCoded } from './faults.ts';
 import { Gathered } from './gathered.ts';
+import { createQuotaMemory } from './hourly-quota.ts';
 import { big, blob } from '../rows.ts';
 
 const dbSecond = 'floor(extract(epoch from clock_timestamp()))::bigint';
@@ -15,6 +16,7 @@ export function createSharedMemory(connections: Connections): SharedMemory {
   const proofs = new Gathered((asked: readonly Proof[]) => recordProofs(connections.ask, asked));
   return {
     ...createLeases(connections.ask),
+    ...createQuotaMemory(connections.ask),
     recordProof: (proof) => proofs.ask(proof),
     async changeThrottle(keys, work) {
       const session = await connections.begin().catch((error: unknown) => {
