@@ -1,14 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { verifierKey, writeBundle, type LogSigner } from '../../accounting/index.ts';
 import { verifyBundle } from '../../accounting/verify/index.ts';
@@ -74,7 +65,8 @@ export async function archiveLog(
         { next: 'Nothing was changed. Restore another copy, and keep this one for whoever investigates.' },
       );
     }
-    writeFileSync(`${file}.vkey`, `${key}\n`, { mode: 0o600 });
+    // The old log is emptied once this returns: what proves the archive must be as durable as the archive.
+    await writeSynced(`${file}.vkey`, [Buffer.from(`${key}\n`)]);
     renameSync(temporary, file);
     syncFolder(folder);
     syncFolder(dirname(folder));
@@ -85,7 +77,7 @@ export async function archiveLog(
   }
 }
 
-async function writeSynced(path: string, chunks: AsyncIterable<Buffer>): Promise<string> {
+async function writeSynced(path: string, chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<string> {
   rmSync(path, { force: true });
   const descriptor = openSync(path, 'wx', 0o600);
   const digest = createHash('sha256');
