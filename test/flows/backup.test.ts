@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -114,6 +123,44 @@ describe('a backup', () => {
         .filter((name) => name.includes('sealed'))
         .sort(),
     ).toEqual(['one.sealed', 'three.sealed']);
+  });
+
+  it('is not made where nothing can be written, before anything is copied, nor opened into what is no folder', async () => {
+    await (await start()).stop();
+    const options = { configFile: made.configFile, passphraseFile: undefined, withKeys: false };
+    const told: string[] = [];
+    const io = { ...answering(), note: (text: string) => void told.push(text) };
+    writeFileSync(at('plain'), '');
+    for (const folder of [at('nowhere'), at('plain')])
+      expect(await codeOf(backup({ ...options, out: join(folder, 'one.sealed') }, io))).toBe(
+        'main.cannot_write',
+      );
+    expect(told).toEqual([]);
+    const file = await back('bare.sealed', false);
+    mkdirSync(at('empty'));
+    symlinkSync(at('empty'), at('link'));
+    expect(await codeOf(open(file, at('link')))).toBe('main.not_empty');
+    expect(await codeOf(open(file, at('plain', 'below')))).toBe('main.cannot_write');
+    expect(readdirSync(at('empty'))).toEqual([]);
+  });
+
+  it('does not take the place of a file that came to be there while it was made', async () => {
+    await (await start()).stop();
+    const options = {
+      configFile: made.configFile,
+      out: at('one.sealed'),
+      passphraseFile: undefined,
+      withKeys: false,
+    };
+    const io = {
+      ...answering(passphrase, passphrase),
+      note: (text: string) => {
+        if (text.startsWith('Sealing')) writeFileSync(at('one.sealed'), 'of another');
+      },
+    };
+    expect(await codeOf(backup(options, io))).toBe('main.backup_exists');
+    expect(readFileSync(at('one.sealed'), 'utf8')).toBe('of another');
+    expect(readdirSync(at()).filter((name) => name.includes('.new'))).toEqual([]);
   });
 
   it('holds no keys and no secrets unless they are asked for', async () => {

@@ -1,9 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
+  constants,
   createReadStream,
   existsSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdtempSync,
   openSync,
@@ -16,7 +19,7 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { parseCheckpoint } from '../../accounting/index.ts';
 import type { BackupOptions, OperatorIo, Outcome } from '../../doors/cli/index.ts';
-import { CodedError, systemClock, systemRandom, toRfc3339 } from '../../kernel/index.ts';
+import { CodedError, isSystemError, systemClock, systemRandom, toRfc3339 } from '../../kernel/index.ts';
 import { openSealedStream, sealStream, syncFolder } from '../../keys/index.ts';
 import { copyDatabase, dumpDatabase, openStoredLog } from '../../store/index.ts';
 import { loadConfig, type Config } from '../config.ts';
@@ -52,6 +55,7 @@ export async function backup(options: BackupOptions, io: OperatorIo): Promise<Ou
   const config = loadConfig(options.configFile);
   const place = placeOf(config);
   const out = resolve(options.out);
+  refuseNoFolder(dirname(out));
   refuseExisting(out);
   const passphrase = await readBackupPassphrase(options.passphraseFile, io, 'new');
   io.note('Copying the database…');
@@ -67,8 +71,7 @@ export async function backup(options: BackupOptions, io: OperatorIo): Promise<Ou
     io.note('Sealing, and reading back…');
     const written = await writeSealed(draft, members, passphrase);
     await readBack(draft, passphrase, written.sha256);
-    refuseExisting(out);
-    renameSync(draft, out);
+    giveName(draft, out);
     syncFolder(dirname(out));
     return {
       value: {
@@ -213,8 +216,45 @@ async function readBack(draft: string, passphrase: string, sha256: string): Prom
 }
 
 function refuseExisting(out: string): void {
-  if (lstatSync(out, { throwIfNoEntry: false }) === undefined) return;
-  throw new CodedError('main.backup_exists', `${out} exists already and is not overwritten.`, {
+  if (lstatSync(out, { throwIfNoEntry: false }) !== undefined) throw existsAlready(out);
+}
+
+/** Before the database is copied, which may take long. */
+function refuseNoFolder(folder: string): void {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    if (statSync(folder).isDirectory()) return;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw noFolder(folder, error);
+  }
+  throw noFolder(folder);
+}
+
+/** A link, which replaces nothing that came to be there meanwhile, as a rename would. */
+function giveName(draft: string, out: string): void {
+  try {
+    linkSync(draft, out);
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'EEXIST') throw existsAlready(out);
+    // File systems without hard links (FAT, some network shares).
+    if (!isSystemError(error) || !['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'].includes(error.code ?? ''))
+      throw error;
+    refuseExisting(out);
+    renameSync(draft, out);
+  }
+}
+
+function existsAlready(out: string): CodedError {
+  return new CodedError('main.backup_exists', `${out} exists already and is not overwritten.`, {
     next: 'Give each backup a name of its own, for example with the date.',
+  });
+}
+
+function noFolder(folder: string, cause?: NodeJS.ErrnoException): CodedError {
+  const why = cause?.code === undefined ? '' : ` (${cause.code})`;
+  return new CodedError('main.cannot_write', `No backup can be written into ${folder}${why}.`, {
+    next: 'Make that folder, or name another one that this user may write to.',
+    ...(cause === undefined ? {} : { cause }),
   });
 }

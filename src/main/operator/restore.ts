@@ -5,6 +5,7 @@ import {
   createReadStream,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -34,8 +35,7 @@ export async function restore(options: RestoreOptions, io: OperatorIo): Promise<
   refuseMissing(options.file);
   const passphrase = await readBackupPassphrase(options.passphraseFile, io, 'known');
   const draft = `${out}.${randomUUID().slice(0, 8)}.new`;
-  mkdirSync(dirname(out), { recursive: true });
-  mkdirSync(draft, { mode: 0o700 });
+  makeDraft(draft);
   try {
     io.note('Opening…');
     let files = 0;
@@ -184,9 +184,34 @@ function refuseMissing(file: string): void {
   throw new CodedError('main.no_backup', `There is no backup at ${file}.`, { next: 'Check the path.' });
 }
 
+/** @throws CodedError `main.cannot_write` */
+function makeDraft(draft: string): void {
+  try {
+    mkdirSync(dirname(draft), { recursive: true });
+    mkdirSync(draft, { mode: 0o700 });
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new CodedError('main.cannot_write', `Nothing can be made in ${dirname(draft)} (${error.code}).`, {
+      next: 'Restore into a folder that this user may write to.',
+      cause: error,
+    });
+  }
+}
+
+/** Undefined also below what is no folder, which making one then refuses. */
+function statOf(path: string): ReturnType<typeof lstatSync> {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
 function refuseFull(out: string): void {
-  if (!existsSync(out)) return;
-  if (statSync(out).isDirectory() && readdirSync(out).length === 0) return;
+  // A link is no folder: the restored one could not take its place.
+  const found = statOf(out);
+  if (found === undefined || (found.isDirectory() && readdirSync(out).length === 0)) return;
   throw new CodedError('main.not_empty', `${out} is not an empty folder.`, {
     next: 'Restore into a new folder; nothing that is there is overwritten.',
   });
