@@ -1,5 +1,6 @@
 import type { EntryDraft, LogAppender, LogHead } from '../accounting/index.ts';
 import type { Serial } from '../kernel/index.ts';
+import type { HostCertificate } from './host-rows.ts';
 import type { Credential } from './unit-of-work.ts';
 
 /** How a log begins anew in a database that was restored. */
@@ -14,6 +15,8 @@ export interface NewLog {
   readonly endsAt: string;
   /** The CA whose serials count on from a larger number even if the copy never issued any. */
   readonly caFingerprint: string;
+  /** The same of the CA of hosts, whose certificates live longer: until then each of its serials is revoked. */
+  readonly hostCa: { readonly caFingerprint: string; readonly untilSeconds: bigint };
   /** How far every CA's next serial and the version of the list move on at least, and what they are at least from then on. */
   readonly skip: bigint;
   readonly floor: bigint;
@@ -31,6 +34,7 @@ export interface BegunAnew {
   readonly listVersion: bigint;
   /** Those that were neither revoked nor long expired. */
   readonly revoked: readonly Credential[];
+  readonly revokedHosts: readonly (HostCertificate & { readonly group: string })[];
   readonly sessionsEnded: number;
 }
 

@@ -1,12 +1,15 @@
 import type { EntryDraft, EntryValue, LogAppender, LogHead } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
+import { maxHostCertificateSeconds } from '../issuance/index.ts';
 import { credentialFields } from './entries.ts';
+import { hostCredentialFields, hostTarget } from './host-entries.ts';
 import { replaceKeptCheckpoint, refusal, type Standing } from './kept-checkpoint.ts';
 import type { BegunAnew, BeginsAnew } from './new-log.ts';
 import type { Rooms } from './rooms.ts';
 
 /** Longer than any policy lets a certificate live (24 h), with room for clocks that differ. */
 const longestLifeSeconds = 25n * 3600n;
+const longestHostLifeSeconds = maxHostCertificateSeconds + 3600n;
 /** A start declares up to so many serials void in one entry: a lost entry may stand for so many. */
 const serialsPerEntry = 256n;
 /** For what was reserved, and what was issued in the second after the checkpoint was kept. */
@@ -42,6 +45,7 @@ export interface Recovery {
   /** Of the new log. */
   readonly emptyHead: LogHead;
   readonly caFingerprint: string;
+  readonly hostCaFingerprint: string;
   readonly reason: string;
   /** Hex SHA-256 of the bundle that the old log was written to; undefined when it had no entry. */
   readonly archiveSha256: string | undefined;
@@ -60,10 +64,11 @@ export async function recoverLog(
   { store, clock }: Pick<Rooms, 'clock'> & { readonly store: BeginsAnew },
   recovery: Recovery,
 ): Promise<Recovered> {
-  const { standing, appender, emptyHead, caFingerprint, reason } = recovery;
+  const { standing, appender, emptyHead, caFingerprint, hostCaFingerprint, reason } = recovery;
   const atMs = clock.nowMs();
   const { skip, floor } = planRecovery(standing, atMs);
-  const untilSeconds = BigInt(Math.floor(atMs / 1000)) + longestLifeSeconds;
+  const nowSeconds = BigInt(Math.floor(atMs / 1000));
+  const untilSeconds = nowSeconds + longestLifeSeconds;
   let done: BegunAnew | undefined;
   await store.beginAnew({
     appender,
@@ -72,6 +77,7 @@ export async function recoverLog(
     reason,
     endsAt: standing.checkpoint,
     caFingerprint,
+    hostCa: { caFingerprint: hostCaFingerprint, untilSeconds: nowSeconds + longestHostLifeSeconds },
     skip,
     floor,
     untilSeconds,
@@ -106,6 +112,11 @@ function* firstEntries(recovery: Recovery, began: BegunAnew, timeMs: number): It
   for (const credential of began.revoked) {
     const fields = { cred: credentialFields(credential) };
     yield { ...by, type: 'cred.revoke', subject: { uid: credential.personId }, fields };
+  }
+  for (const certificate of began.revokedHosts) {
+    const target = hostTarget({ id: certificate.hostId, names: certificate.principals });
+    const fields = { cred: hostCredentialFields(certificate, certificate.group), target };
+    yield { ...by, type: 'cred.revoke', fields };
   }
 }
 

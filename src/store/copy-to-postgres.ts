@@ -95,6 +95,62 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     approvals: 'text',
   },
   log_opening: { idx: 'bigint', openings: 'text' },
+  host: {
+    id: 'text',
+    host_group: 'text',
+    state: 'text',
+    names: 'texts',
+    addresses: 'texts',
+    identity_key: 'text',
+    identity_fp: 'text',
+    host_keys: 'texts',
+    platform: 'text',
+    machine: 'text',
+    token_id: 'text',
+    created_ms: 'bigint',
+    changed_ms: 'bigint',
+    conflict: 'text',
+    conflict_with: 'text',
+  },
+  host_claim: { what: 'text', host_id: 'text' },
+  host_contact: {
+    host_id: 'text',
+    step: 'bigint',
+    contact_ms: 'bigint',
+    installed: 'bigint',
+    installed_ms: 'bigint',
+    checks: 'texts',
+    sshd: 'text',
+    last_login_ms: 'bigint',
+  },
+  host_token: {
+    id: 'text',
+    hash: 'bytea',
+    host_group: 'text',
+    names: 'texts',
+    addresses: 'texts',
+    max_uses: 'int',
+    used: 'int',
+    created_ms: 'bigint',
+    expires_ms: 'bigint',
+    created_by: 'text',
+    dropped_ms: 'bigint',
+  },
+  host_certificate: {
+    ca_id: 'int',
+    serial: 'bigint',
+    key_id: 'text',
+    host_id: 'text',
+    key_type: 'text',
+    key_fp: 'text',
+    principals: 'texts',
+    valid_after: 'bigint',
+    valid_before: 'bigint',
+    issued_ms: 'bigint',
+    revoked_ms: 'bigint',
+    revoked_reason: 'text',
+  },
+  trust_digest: { id: 'int', digest: 'text' },
   credential: {
     ca_id: 'int',
     serial: 'bigint',
@@ -104,7 +160,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     profile: 'text',
     key_type: 'text',
     key_fp: 'text',
-    principals: 'text',
+    principals: 'texts',
     valid_after: 'bigint',
     valid_before: 'bigint',
     issued_ms: 'bigint',
@@ -227,14 +283,19 @@ async function copyTable(
   columns: Readonly<Record<string, string>>,
 ): Promise<void> {
   const names = Object.keys(columns);
+  // An array does not come through unnest: it travels as the JSON that SQLite keeps.
+  const isList = (name: string): boolean => columns[name] === 'texts';
   const selected = names.map((name) => `${derived[`${table}.${name}`] ?? name} AS ${name}`);
-  const arrays = Object.values(columns).map((type, at) => `$${at + 1}::${type}[]`);
+  const arrays = Object.values(columns).map(
+    (type, at) => `$${at + 1}::${type === 'texts' ? 'text' : type}[]`,
+  );
+  const taken = names.map((name) => (isList(name) ? listed('x', name) : name));
   const given = `unnest(${arrays.join(', ')}) AS given (${names.join(', ')})`;
   const into =
     table === 'credential'
       ? `INSERT INTO credential (${names.join(', ')}, folded_principals)
-         SELECT ${names.map((name) => (name === 'principals' ? listed('x') : name)).join(', ')}, ${listed('lower(x)')} FROM ${given}`
-      : `INSERT INTO ${table} (${names.join(', ')}) OVERRIDING SYSTEM VALUE SELECT * FROM ${given}`;
+         SELECT ${taken.join(', ')}, ${listed('lower(x)', 'principals')} FROM ${given}`
+      : `INSERT INTO ${table} (${names.join(', ')}) OVERRIDING SYSTEM VALUE SELECT ${taken.join(', ')} FROM ${given}`;
   for (const page of pages(from, `SELECT ${selected.join(', ')} FROM ${table}`)) {
     const value = (row: Row, name: string): unknown =>
       row[name] instanceof Uint8Array ? blob(row, name) : row[name];
@@ -246,8 +307,8 @@ async function copyTable(
 }
 
 /** A JSON list of texts as an array. */
-function listed(each: string): string {
-  return `ARRAY(SELECT ${each} FROM jsonb_array_elements_text(principals::jsonb) WITH ORDINALITY AS one (x, nth) ORDER BY nth)`;
+function listed(each: string, name: string): string {
+  return `ARRAY(SELECT ${each} FROM jsonb_array_elements_text(${name}::jsonb) WITH ORDINALITY AS one (x, nth) ORDER BY nth)`;
 }
 
 function* pages(from: DatabaseSync, sql: string): Iterable<readonly Row[]> {

@@ -28,14 +28,17 @@ describe.each(implementations)('a start on $name', ({ newPlace }) => {
     place.remove();
   });
 
+  const hostCa = 'SHA256:hosts';
   const startAt = (nowMs: number): Promise<void> => {
     const rooms = {
       store,
       clock: { nowMs: () => nowMs },
       issuer: { caFingerprint: ca },
       krl: { resume: async () => undefined },
+      hosts: { issuer: { caFingerprint: hostCa }, bundles: { digest: 'as-it-is' } },
       authority: {
         sshUserCa: { publicKey: 'ssh-ed25519 AAAA', fingerprint: ca, algorithm: 'ed25519' },
+        sshHostCa: { publicKey: 'ssh-ed25519 AAAA', fingerprint: hostCa, algorithm: 'ed25519' },
         listKey: { publicKey: 'ssh-ed25519 AAAA', fingerprint: 'SHA256:lists' },
         log: { origin, verifierKey: verifierKey(origin, place.signer.publicKey) },
       },

@@ -121,6 +121,11 @@ export interface RestoreOptions {
 export interface OperatorCommands {
   /** Writes configuration, policy, CA keys, TLS certificate and directory below `folder`, or nothing. */
   init(options: InitOptions, io: OperatorIo): Promise<Outcome>;
+  /** Makes the key of the host CA where it is missing, and changes nothing else. @throws CodedError `keys.exists` */
+  initHostCa(
+    options: { readonly configFile: string; readonly caType: CaType },
+    io: OperatorIo,
+  ): Promise<Outcome>;
   /** Reads everything that `serve` would read. @throws CodedError naming file and line of the first fault. */
   checkConfig(file: string, io: OperatorIo): Promise<Outcome>;
   /** Runs the broker until SIGINT or SIGTERM, and resolves when it has stopped cleanly. It writes its own log. */

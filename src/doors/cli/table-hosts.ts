@@ -12,6 +12,73 @@ export function addHostCommands(program: Command, table: Table): void {
   const host = program
     .command('host')
     .description('hosts that trust this broker: enrol, look at and retire them');
+  const { terminal, run } = table;
+  table
+    .add(
+      host,
+      'list',
+      'list hosts: bundle, lag, last contact, and what is wrong there',
+      'sallyport host list --state pending',
+    )
+    .addOption(
+      new Option('--state <STATE>', 'only these').choices(['pending', 'enrolled', 'conflict', 'retired']),
+    )
+    .option('--group <G>', 'only those of this group')
+    .addOption(new Option('--limit <N>', 'at most so many').default(1000).argParser(parseCount))
+    .action((options: import('./commands/host.ts').ListHostsOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/host.ts')).listHosts(options, terminal)),
+    );
+  table
+    .add(
+      host,
+      'show <host>',
+      'show one host, by name or id, with its certificates',
+      'sallyport host show db1.example.com',
+    )
+    .action((name: string, options: JsonFlag) =>
+      run(options.json, async () => (await import('./commands/host.ts')).showHost(name, terminal)),
+    );
+  table
+    .add(
+      host,
+      'approve <host>',
+      'let in a host that waits; compare its fingerprint with what the host itself shows',
+      'sallyport host approve h-abcdefghijklmnopqrstuvwxyz --fingerprint SHA256:… --group web',
+    )
+    .requiredOption('--fingerprint <SHA256:...>', 'as the host itself showed it')
+    .option('--group <G>', 'group of hosts in the policy', 'default')
+    .option('--name <NAME>', 'a name that it gets, instead of those it claims (may be repeated)', several)
+    .option('--reason <T>', 'why; it is kept in the log')
+    .action((name: string, options: import('./commands/host.ts').ApproveOptions & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/host.ts')).approveHost(name, options, terminal),
+      ),
+    );
+  table
+    .add(
+      host,
+      'retire <host>',
+      'end a host: revoke its certificates, free its names; shows what it would hit until --yes',
+      'sallyport host retire db1.example.com --reason "replaced" --yes',
+    )
+    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .option('--yes', 'do it')
+    .action((name: string, options: import('./commands/host.ts').RetireOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/host.ts')).retireHost(name, options, terminal)),
+    );
+  table
+    .add(
+      host,
+      'resolve <host>',
+      'of two machines that present one key, this one is right and goes on; the other is retired',
+      'sallyport host resolve h-abcdefghijklmnopqrstuvwxyz --reason "the other was a clone, and is switched off"',
+    )
+    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .action((name: string, options: { readonly reason: string } & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/host.ts')).resolveHost(name, options, terminal),
+      ),
+    );
   addTokenCommands(host.command('token').description('what enrols a host without an admin beside it'), table);
 }
 

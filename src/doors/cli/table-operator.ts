@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { PeopleFlags } from './commands/people.ts';
 import { databaseArgument } from './database-argument.ts';
-import { caTypes, type PeopleAction } from './operator-contract.ts';
+import { caTypes, type CaType, type PeopleAction } from './operator-contract.ts';
 import type { JsonFlag, Table } from './table.ts';
 import { several } from './table.ts';
 
@@ -51,6 +51,23 @@ export function addOperatorCommands(program: Command, table: Table): void {
       run(flags.json, async () =>
         (await import('./commands/init.ts')).init(loadOperator, folder, flags, terminal),
       ),
+    );
+  table
+    .add(
+      program,
+      'init-host-ca',
+      'make the key of the SSH host CA for a broker from before there was one',
+      'sallyport init-host-ca --config /srv/sallyport/sallyport.yaml',
+    )
+    .requiredOption('--config <FILE>', 'the configuration of the broker')
+    .addOption(new Option('--ca-type <TYPE>', 'the kind of key').choices(caTypes).default(caTypes[0]))
+    .action((flags: { readonly config: string; readonly caType: CaType } & JsonFlag) =>
+      run(flags.json, async () => {
+        const { withOperatorIo } = await import('./operator-io.ts');
+        const operator = await loadOperator();
+        const options = { configFile: flags.config, caType: flags.caType };
+        return withOperatorIo(terminal, 'Opening the keys', (io) => operator.initHostCa(options, io));
+      }),
     );
   const config = program.command('config').description('the configuration of a broker');
   table

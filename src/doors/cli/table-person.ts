@@ -72,6 +72,8 @@ export function addPersonCommands(program: Command, table: Table): void {
     .addOption(
       new Option('--only <WHICH>', 'print one bare line for a file').choices([
         'user-ca',
+        'host-ca',
+        'known-hosts',
         'list-key',
         'log-key',
       ]),

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Rooms } from '../../broker/index.ts';
+import { countHosts, type Rooms } from '../../broker/index.ts';
 import { createProbeGauges } from './probe-metrics.ts';
 import { heldPeople } from './health.ts';
 
@@ -92,6 +92,13 @@ export function createMetrics(): Metrics {
     'People whose departure waits for an admin because they are too many at once.',
     ['directory'],
   );
+  const hosts = gauge('sallyport_hosts', 'Hosts by state and group.', ['state', 'group']);
+  const hostsStale = gauge(
+    'sallyport_hosts_stale',
+    'Enrolled hosts whose bundle is older than their group allows, or that have none.',
+  );
+  const hostsBehind = gauge('sallyport_hosts_behind', 'Enrolled hosts without the newest bundle.');
+  const hostsWaiting = gauge('sallyport_hosts_waiting', 'Hosts that wait for news at this broker now.');
   const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
 
   return {
@@ -126,6 +133,12 @@ export function createMetrics(): Metrics {
         held.set({ directory }, waiting.get(directory) ?? 0);
       }
       logSize.set(Number((await rooms.store.logHead()).size));
+      const totals = await countHosts(rooms);
+      hosts.reset();
+      for (const { state, group, count } of totals.counts) hosts.set({ state, group }, count);
+      hostsStale.set(totals.stale);
+      hostsBehind.set(totals.behind);
+      hostsWaiting.set(totals.waiting);
       const krl = rooms.krl.current;
       if (krl !== undefined) {
         krlAge.set(Math.max(0, (rooms.clock.nowMs() - krl.publishedMs) / 1000));

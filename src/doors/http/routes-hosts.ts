@@ -1,20 +1,25 @@
 import {
+  approveHost,
   dropHostToken,
   encodeHostAnswer,
   enrolHost,
+  listHosts,
   listHostTokens,
   newHostToken,
   parseHostRequest,
   renewHost,
   reportLogins,
+  resolveHost,
+  retireHost,
+  showHost,
   syncHost,
   type EnrolledHost,
   type Rooms,
 } from '../../broker/index.ts';
-import { CodedError } from '../../kernel/index.ts';
+import { CodedError, parseHostId } from '../../kernel/index.ts';
 import { route, type BytesAnswer, type Route } from './route.ts';
 import * as schema from './schemas-hosts.ts';
-import { viewHostToken } from './views-hosts.ts';
+import { viewChangedHost, viewHost, viewHostCertificate, viewHostToken } from './views-hosts.ts';
 
 const text = { maxBytes: 64 * 1024 };
 const plain = 'text/plain; charset=utf-8';
@@ -118,7 +123,85 @@ export const hostRoutes: readonly Route[] = [
       return { json: viewHostToken(await dropHostToken(rooms, body, caller), rooms.clock.nowMs()) };
     },
   }),
+  route({
+    method: 'get',
+    path: '/v1/admin/hosts',
+    permission: 'admin-or-auditor',
+    summary: 'Hosts with the bundle each has, its last contact and what it found wrong, by id.',
+    query: schema.hostsQuery,
+    answers: { status: 200, json: schema.hostsAnswer },
+    async handle({ rooms, query }) {
+      const { state, group, after, limit } = query;
+      const { hosts, next } = await listHosts(rooms, {
+        limit,
+        ...(state === undefined ? {} : { state }),
+        ...(group === undefined ? {} : { group }),
+        ...(after === undefined ? {} : { after: parseHostId(after) }),
+      });
+      return {
+        json: {
+          hosts: hosts.map(viewHost),
+          current: currentVersion(rooms),
+          ...(next === undefined ? {} : { next }),
+        },
+      };
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/admin/hosts/one',
+    permission: 'admin-or-auditor',
+    summary: 'One host, by id or name, with its live certificates.',
+    query: schema.hostQuery,
+    answers: { status: 200, json: schema.hostAnswer },
+    async handle({ rooms, query }) {
+      const shown = await showHost(rooms, query.host);
+      const certificates = shown.certificates.map(viewHostCertificate);
+      return { json: { ...viewHost(shown), certificates, current: currentVersion(rooms) } };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/approve',
+    permission: 'admin',
+    summary: 'Let in a host that waits; the fingerprint is the one that the host itself showed.',
+    body: schema.approveHostBody,
+    answers: { status: 200, json: schema.changedHostAnswer },
+    async handle({ rooms, body }, caller) {
+      return { json: viewChangedHost(await approveHost(rooms, body, caller)) };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/retire',
+    permission: 'admin',
+    summary: 'End a host: its certificates are revoked; rehearses unless `apply` is true.',
+    body: schema.retireHostBody,
+    answers: { status: 200, json: schema.changedHostAnswer },
+    async handle({ rooms, body }, caller) {
+      const { host, applied, certificates } = await retireHost(rooms, body, caller);
+      return { json: viewChangedHost(host, { applied, certificates }) };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/resolve',
+    permission: 'admin',
+    summary: 'Of two machines that present one key, this one is right; the other is retired.',
+    body: schema.resolveHostBody,
+    answers: { status: 200, json: schema.changedHostAnswer },
+    async handle({ rooms, body }, caller) {
+      const { host, retired } = await resolveHost(rooms, body, caller);
+      return {
+        json: { ...viewChangedHost(host), ...(retired === undefined ? {} : { retired: retired.id }) },
+      };
+    },
+  }),
 ];
+
+function currentVersion(rooms: Rooms): string {
+  return String(rooms.krl.current?.version ?? 0n);
+}
 
 function hostAnswer(rooms: Rooms, { host, certificates }: EnrolledHost): BytesAnswer {
   return {

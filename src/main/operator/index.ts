@@ -2,6 +2,7 @@
 export { backup } from './backup.ts';
 export { checkConfig } from './check.ts';
 export { erasePerson } from './erase.ts';
+export { initHostCa } from './host-ca.ts';
 export { init } from './init.ts';
 export { recover } from './recover.ts';
 export { people } from './people.ts';

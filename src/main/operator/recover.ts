@@ -13,7 +13,7 @@ import {
   type Store,
 } from '../../broker/index.ts';
 import type { OperatorIo, Outcome, RecoverOptions } from '../../doors/cli/index.ts';
-import { createSshUserIssuer } from '../../issuance/index.ts';
+import { createSshHostIssuer, createSshUserIssuer } from '../../issuance/index.ts';
 import { CodedError, formatUtc, systemClock, systemRandom } from '../../kernel/index.ts';
 import { checkTrustedFolder } from '../../keys/index.ts';
 import { openPostgresStore, openSqliteStore, storedOrigin, storedPostgresOrigin } from '../../store/index.ts';
@@ -34,6 +34,7 @@ interface Parts {
   readonly logSigner: LogSigner;
   readonly checkpointKeep: CheckpointKeep;
   readonly caFingerprint: string;
+  readonly hostCaFingerprint: string;
   readonly clock: typeof systemClock;
 }
 
@@ -46,6 +47,10 @@ export async function recover(options: RecoverOptions, io: OperatorIo): Promise<
   );
   const logSigner = logSignerOf(keys.log);
   const { caFingerprint } = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
+  const { caFingerprint: hostCaFingerprint } = createSshHostIssuer({
+    signer: keys.hostCa,
+    random: systemRandom,
+  });
   const { store, folder } = await openForRecovery(config, options, logSigner);
   try {
     const checkpointKeep = checkpointFile(config.log.checkpoint);
@@ -57,6 +62,7 @@ export async function recover(options: RecoverOptions, io: OperatorIo): Promise<
       logSigner,
       checkpointKeep,
       caFingerprint,
+      hostCaFingerprint,
       clock: systemClock,
     };
     const standing = await findStanding(parts);
@@ -137,6 +143,7 @@ async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Prom
       standing,
       ...logOf({ origin, logSigner }),
       caFingerprint: parts.caFingerprint,
+      hostCaFingerprint: parts.hostCaFingerprint,
       reason: options.reason,
       archiveSha256: archive?.sha256,
     },

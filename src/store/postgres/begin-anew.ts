@@ -1,6 +1,7 @@
 import type { EntryDraft } from '../../accounting/index.ts';
 import type { BegunAnew, NewLog } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
+import { toHostCertificate } from '../host-rows.ts';
 import { big, toCredential, type Row } from '../rows.ts';
 import { Connections, type Run } from './connections.ts';
 import type { PostgresAddress } from './address.ts';
@@ -70,6 +71,7 @@ async function beginAnew(run: Run, owner: string, log: NewLog): Promise<void> {
   }
   const began: BegunAnew = {
     revoked: await revokeAll(run, log),
+    revokedHosts: await revokeHosts(run, log),
     sessionsEnded: await endSessions(run, log),
     authorities: await skipSerials(run, log),
     listVersion: await skipVersions(run, log),
@@ -124,6 +126,22 @@ async function revokeAll(run: Run, { atMs, reason }: NewLog): Promise<BegunAnew[
   return rows.map(toCredential);
 }
 
+/** Hosts stay what they are, and get new certificates. Tokens go: one that the copy takes for new may be used up. */
+async function revokeHosts(run: Run, { atMs, reason }: NewLog): Promise<BegunAnew['revokedHosts']> {
+  const after = BigInt(Math.floor(atMs / 1000)) - marginSeconds;
+  const { rows } = await run(
+    `SELECT c.*, ca.fingerprint AS ca_fp, h.host_group FROM host_certificate c JOIN ca ON ca.id = c.ca_id JOIN host h ON h.id = c.host_id
+     WHERE c.revoked_ms IS NULL AND c.valid_before >= $1 ORDER BY c.ca_id, c.serial`,
+    [after],
+  );
+  await run('UPDATE host_certificate SET revoked_ms = $1, revoked_reason = $2 WHERE revoked_ms IS NULL', [
+    atMs,
+    reason,
+  ]);
+  await run('UPDATE host_token SET dropped_ms = $1 WHERE dropped_ms IS NULL', [atMs]);
+  return rows.map((row) => ({ ...toHostCertificate(row), group: row['host_group'] as string }));
+}
+
 async function endSessions(run: Run, { atMs }: NewLog): Promise<number> {
   await run('UPDATE person SET epoch = epoch + 1, expelled_ms = $1', [atMs]);
   return (await run('DELETE FROM session')).count;
@@ -131,16 +149,21 @@ async function endSessions(run: Run, { atMs }: NewLog): Promise<number> {
 
 async function skipSerials(
   run: Run,
-  { caFingerprint, skip, floor, untilSeconds }: NewLog,
+  { caFingerprint, hostCa, skip, floor, untilSeconds }: NewLog,
 ): Promise<BegunAnew['authorities']> {
-  await run('INSERT INTO ca (fingerprint, next_serial) VALUES ($1, 1) ON CONFLICT DO NOTHING', [
-    caFingerprint,
-  ]);
+  for (const fingerprint of [caFingerprint, hostCa.caFingerprint])
+    await run('INSERT INTO ca (fingerprint, next_serial) VALUES ($1, 1) ON CONFLICT DO NOTHING', [
+      fingerprint,
+    ]);
   await run('DELETE FROM serial_block');
   await run('UPDATE ca SET next_serial = greatest(next_serial + $1::bigint, $2::bigint)', [skip, floor]);
   // From 1 on: what was issued after the copy may also bear numbers that the copy knows, if both went on by themselves.
   await run('DELETE FROM revoked_range');
-  await run('INSERT INTO revoked_range SELECT id, 1, next_serial - 1, $1 FROM ca', [untilSeconds]);
+  await run(
+    `INSERT INTO revoked_range
+     SELECT id, 1, next_serial - 1, CASE WHEN fingerprint = $1 THEN $2::bigint ELSE $3::bigint END FROM ca`,
+    [hostCa.caFingerprint, hostCa.untilSeconds, untilSeconds],
+  );
   const { rows } = await run('SELECT fingerprint, next_serial FROM ca ORDER BY id');
   return rows.map((row) => ({
     caFingerprint: row['fingerprint'] as string,

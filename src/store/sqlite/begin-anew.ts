@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Appended, EntryDraft } from '../../accounting/index.ts';
 import type { BegunAnew, NewLog } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
+import { toHostCertificate } from '../host-rows.ts';
 import { toCredential, type Row } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
@@ -26,8 +27,10 @@ export function beginAnew(
     });
   }
   const revoked = revokeAll(statement, log);
+  const revokedHosts = revokeHosts(statement, log);
   const began: BegunAnew = {
     revoked,
+    revokedHosts,
     sessionsEnded: endSessions(statement, log),
     authorities: skipSerials(statement, log),
     listVersion: skipVersions(statement, log),
@@ -56,6 +59,21 @@ function revokeAll(statement: Statements, { atMs, reason }: NewLog): BegunAnew['
   return rows.map(toCredential);
 }
 
+/** Hosts stay what they are, and get new certificates. Tokens go: one that the copy takes for new may be used up. */
+function revokeHosts(statement: Statements, { atMs, reason }: NewLog): BegunAnew['revokedHosts'] {
+  const after = BigInt(Math.floor(atMs / 1000)) - marginSeconds;
+  const rows = statement(
+    `SELECT c.*, ca.fingerprint AS ca_fp, h.host_group FROM host_certificate c JOIN ca ON ca.id = c.ca_id JOIN host h ON h.id = c.host_id
+     WHERE c.revoked_ms IS NULL AND c.valid_before >= ? ORDER BY c.ca_id, c.serial`,
+  ).all(after) as Row[];
+  statement('UPDATE host_certificate SET revoked_ms = ?, revoked_reason = ? WHERE revoked_ms IS NULL').run(
+    atMs,
+    reason,
+  );
+  statement('UPDATE host_token SET dropped_ms = ? WHERE dropped_ms IS NULL').run(atMs);
+  return rows.map((row) => ({ ...toHostCertificate(row), group: row['host_group'] as string }));
+}
+
 function endSessions(statement: Statements, { atMs }: NewLog): number {
   statement('UPDATE person SET epoch = epoch + 1, expelled_ms = ?').run(atMs);
   return Number(statement('DELETE FROM session').run().changes);
@@ -63,16 +81,19 @@ function endSessions(statement: Statements, { atMs }: NewLog): number {
 
 function skipSerials(
   statement: Statements,
-  { caFingerprint, skip, floor, untilSeconds }: NewLog,
+  { caFingerprint, hostCa, skip, floor, untilSeconds }: NewLog,
 ): BegunAnew['authorities'] {
-  statement('INSERT INTO ca (fingerprint, next_serial) VALUES (?, 1) ON CONFLICT DO NOTHING').run(
-    caFingerprint,
-  );
+  for (const fingerprint of [caFingerprint, hostCa.caFingerprint])
+    statement('INSERT INTO ca (fingerprint, next_serial) VALUES (?, 1) ON CONFLICT DO NOTHING').run(
+      fingerprint,
+    );
   statement('DELETE FROM serial_block').run();
   statement('UPDATE ca SET next_serial = max(next_serial + ?, ?)').run(skip, floor);
   // From 1 on: what was issued after the copy may also bear numbers that the copy knows, if both went on by themselves.
   statement('DELETE FROM revoked_range').run();
-  statement('INSERT INTO revoked_range SELECT id, 1, next_serial - 1, ? FROM ca').run(untilSeconds);
+  statement(
+    'INSERT INTO revoked_range SELECT id, 1, next_serial - 1, CASE WHEN fingerprint = ? THEN ? ELSE ? END FROM ca',
+  ).run(hostCa.caFingerprint, hostCa.untilSeconds, untilSeconds);
   const rows = statement('SELECT fingerprint, next_serial FROM ca ORDER BY id').all() as Row[];
   return rows.map((row) => ({
     caFingerprint: row['fingerprint'] as string,

@@ -137,6 +137,7 @@ describe('progress of the operator’s commands', () => {
     const none = (): Promise<never> => Promise.reject(new Error('not this one'));
     const operator: OperatorCommands = {
       init: none,
+      initHostCa: none,
       checkConfig: none,
       people: none,
       erasePerson: none,

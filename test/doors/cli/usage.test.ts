@@ -220,6 +220,7 @@ describe('the operator’s commands', () => {
   const outcome = { value: { ok: true }, lines: ['done'] };
   const operator: OperatorCommands = {
     init: (options) => Promise.resolve((calls.push(['init', options]), outcome)),
+    initHostCa: (options) => Promise.resolve((calls.push(['initHostCa', options]), outcome)),
     checkConfig: (file) =>
       Promise.reject(new CodedError('main.bad_config', `${file}:3:5 is wrong.`, { next: 'Mend it.' })),
     serve: (options) => Promise.resolve(void calls.push(['serve', options])),
@@ -244,6 +245,7 @@ describe('the operator’s commands', () => {
       '',
       ['erase', { configFile: 'C', person: 'anna', reason: 'left', yes: false }],
     ],
+    ['init-host-ca --config C', '', ['initHostCa', { configFile: 'C', caType: 'ed25519' }]],
     ['init D --yes', '', ['init', { folder: 'D', caType: 'ed25519', dnsNames: [], admin: undefined }]],
     [
       'init D --dns a --dns b --admin anna --password-stdin',

@@ -4,6 +4,7 @@ import type { PersonId } from '../../../src/kernel/index.ts';
 import { allRoutes, createMetrics } from '../../../src/doors/http/index.ts';
 import { generateProofKey } from '../../../src/doors/client/index.ts';
 import { alice, boss, startTestBroker, type TestBroker } from '../../support/broker.ts';
+import { newProtocolHost } from '../../support/protocol-host.ts';
 import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
 
 interface Content {
@@ -111,7 +112,6 @@ describe('the OpenAPI document', () => {
       maxUses: 1,
       lifeSeconds: 600,
     };
-    const { id: tokenId } = await client.newHostToken(tokenAsked);
     const { store } = broker.running.rooms;
     const review = {
       id: 'd-0123abcd',
@@ -135,6 +135,13 @@ describe('the OpenAPI document', () => {
       approvals: [],
     } as const;
     await store.commit({ departureReview, responses: { requested: [requested] }, entries: [] });
+    const { id: tokenId, token } = await client.newHostToken(tokenAsked);
+    const [waiting, cloned] = [newProtocolHost(), newProtocolHost()];
+    await waiting.enrol(broker, undefined, ['w.example.com']);
+    await cloned.enrol(broker, token, ['h.example.com']);
+    await cloned.sync(broker);
+    cloned.step -= 1n;
+    await cloned.sync(broker);
     const asked = async (method: string, path: string, body?: object): Promise<HttpAnswer> => {
       const [bare = path] = path.split('?');
       const verb = method.toUpperCase();
@@ -198,6 +205,12 @@ describe('the OpenAPI document', () => {
       ['post', '/v1/admin/responses/decide', { id: 'q-1', approve: false }],
       ['post', '/v1/admin/hosts/tokens', { names: ['*.example.com'] }],
       ['get', '/v1/admin/hosts/tokens'],
+      ['get', '/v1/admin/hosts'],
+      ['get', `/v1/admin/hosts/one?host=${waiting.id}`],
+      ['post', '/v1/admin/hosts/approve', { host: waiting.id, fingerprint: waiting.identity.fingerprint }],
+      ['post', '/v1/admin/hosts/resolve', { host: cloned.id, reason: 'x' }],
+      ['post', '/v1/admin/hosts/retire', { host: cloned.id, reason: 'x', apply: true }],
+      ['post', '/v1/admin/hosts/retire', { host: 'nobody', reason: 'x' }],
       ['post', '/v1/admin/hosts/tokens/drop', { id: tokenId }],
       ['post', '/v1/probes', { hosts: [{ host: 'prod', ports: [], findings: [] }] }],
       ['post', '/v1/admin/principals/release', { principal: 'alice', reason: 'x' }],

@@ -138,6 +138,28 @@ const samples: Readonly<
       await broker.running.rooms.store.commit({ responses: { requested }, entries: [] });
     },
   },
+  'get /v1/admin/hosts': {},
+  'get /v1/admin/hosts/one': { query: () => `?host=${machine.id}`, prepare: newHost },
+  'post /v1/admin/hosts/approve': {
+    body: () => ({ host: machine.id, fingerprint: machine.identity.fingerprint }),
+    async prepare() {
+      await newToken();
+      await machine.enrol(broker, undefined, [nameOfHost()]);
+    },
+  },
+  'post /v1/admin/hosts/retire': {
+    body: () => ({ host: machine.id, reason: 'test', apply: true }),
+    prepare: newHost,
+  },
+  'post /v1/admin/hosts/resolve': {
+    body: () => ({ host: machine.id, reason: 'test' }),
+    async prepare() {
+      await newHost();
+      await machine.sync(broker);
+      machine.step -= 1n;
+      await machine.sync(broker);
+    },
+  },
   'post /v1/admin/hosts/tokens': { body: () => tokenAsked },
   'get /v1/admin/hosts/tokens': {},
   'post /v1/admin/hosts/tokens/drop': { body: () => ({ id: tokenOfHost.id }), prepare: newToken },
