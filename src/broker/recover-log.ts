@@ -164,12 +164,7 @@ export async function keepAsItStands(
   standing: Standing,
   reason: string,
 ): Promise<void> {
-  if (standing.state !== 'no_kept_checkpoint') {
-    const error = refusal(standing, parts.checkpointKeep.name);
-    throw new CodedError(error.code as `${string}.${string}`, error.message, {
-      next: 'Only a database of which no checkpoint is kept can go on as it stands. Leave --as-it-stands out.',
-    });
-  }
+  refuseAsItStands(standing, parts.checkpointKeep.name);
   const { size, checkpoint } = standing;
   await parts.store.commit({
     entries: [
@@ -184,4 +179,16 @@ export async function keepAsItStands(
     ],
   });
   await replaceKeptCheckpoint(parts);
+}
+
+/**
+ * Only a database of which no checkpoint is kept can go on as it stands.
+ * @param place where the checkpoint is kept. @throws CodedError as `refuseRollback`
+ */
+export function refuseAsItStands(standing: Standing, place: string): void {
+  if (standing.state === 'no_kept_checkpoint') return;
+  const error = refusal(standing, place);
+  throw new CodedError(error.code as `${string}.${string}`, error.message, {
+    next: 'Only a database of which no checkpoint is kept can go on as it stands. Leave --as-it-stands out.',
+  });
 }

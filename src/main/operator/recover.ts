@@ -6,6 +6,7 @@ import {
   keepAsItStands,
   planRecovery,
   recoverLog,
+  refuseAsItStands,
   replaceKeptCheckpoint,
   type BeginsAnew,
   type CheckpointKeep,
@@ -198,8 +199,8 @@ async function finish(parts: Parts, { origin }: Standing): Promise<Outcome> {
 async function goOn(parts: Parts, standing: Standing): Promise<Outcome> {
   const { options, config } = parts;
   if (config.log.origin !== standing.origin) throw otherOrigin(standing, config, options.configFile);
-  if (options.yes || standing.state !== 'no_kept_checkpoint')
-    await keepAsItStands(parts, standing, options.reason);
+  refuseAsItStands(standing, parts.checkpointKeep.name);
+  if (options.yes) await keepAsItStands(parts, standing, options.reason);
   const { size, origin } = standing;
   return {
     value: { applied: options.yes, found: standing.state, origin, size: String(size) },
