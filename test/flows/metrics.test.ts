@@ -75,7 +75,7 @@ describe('/metrics after a history', () => {
     const answer = await ask(broker, { path: '/metrics' });
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     const families = parseMetrics(answer.body.toString('utf8'));
-    expect([...families.keys()].filter((name) => name.startsWith('sallyport_'))).toHaveLength(16);
+    expect([...families.keys()].filter((name) => name.startsWith('sallyport_'))).toHaveLength(20);
   });
 
   it('counts certificates by profile', async () => {
