@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { LogAppender, LogHead } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
@@ -251,7 +252,7 @@ async function copyLog(
   }
   let grown = appender.grow(emptyHead, []);
   for (const page of pages(from, 'SELECT idx, leaf_hash, entry FROM log_entry ORDER BY idx')) {
-    const leaves = page.map((leaf) => blob(leaf, 'leaf_hash'));
+    const leaves = page.map(leafOf);
     grown = appender.grow(grown.head, leaves);
     await Promise.all([
       run('INSERT INTO log_entry SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[])', [
@@ -274,6 +275,13 @@ async function copyLog(
     checkpoint,
   ]);
   return head;
+}
+
+/** RFC 6962 section 2.1, made anew: the stored hash alone would let a changed entry pass. @throws CodedError `store.damaged` */
+function leafOf(row: Row): Buffer {
+  const made = createHash('sha256').update(Buffer.of(0)).update(blob(row, 'entry')).digest();
+  if (!made.equals(blob(row, 'leaf_hash'))) throw damaged(`its entry ${String(row['idx'])} was changed`);
+  return made;
 }
 
 async function copyTable(
