@@ -1,4 +1,5 @@
 import type { SQLInputValue } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogQuery } from '../../broker/index.ts';
 import { big, blob, type Row } from '../rows.ts';
 import { searchableOf, termsOf } from '../search-terms.ts';
@@ -14,6 +15,8 @@ import type { Statements } from './statements.ts';
 /** A term of fewer entries than this is worth walking whole. */
 const few = 5000;
 const maxInteger = (1n << 63n) - 1n;
+/** Entries that are walked in one go: some hundredths of a second where none of them matches. */
+const stretch = 25_000n;
 
 /** Newest first: the entries that match every field of the query, also those that are not indexed yet. */
 export function createLogSearch(
@@ -41,7 +44,7 @@ export function createLogSearch(
 function createIndexSearch(
   all: (sql: string, ...values: SQLInputValue[]) => Row[],
   entryColumns: string,
-): (query: LogQuery) => Row[] {
+): (query: LogQuery & { readonly before: bigint }) => Promise<readonly Row[]> {
   const countOf = (term: bigint): number =>
     Number(
       all(`SELECT count(*) AS n FROM (SELECT 1 FROM log_term WHERE term = ? LIMIT ${few})`, term)[0]?.['n'],
@@ -64,7 +67,7 @@ function createIndexSearch(
     return { from: 'log_search w', where: [], values: [], others: [] };
   };
 
-  return (query) => {
+  return async (query) => {
     const { from, where, values, others, reason } = walk(termsOf(query), query.reason);
     const conditions: string[] = [...where];
     const bound: SQLInputValue[] = [...values];
@@ -73,7 +76,6 @@ function createIndexSearch(
       conditions.push(condition);
       bound.push(value);
     };
-    add('w.idx < ?', query.before);
     add('s.time_ms >= ?', query.fromMs);
     add('s.time_ms < ?', query.toMs);
     for (const { term } of others)
@@ -81,12 +83,16 @@ function createIndexSearch(
     if (reason !== undefined)
       add(`EXISTS (SELECT 1 FROM log_reason r WHERE r.idx = w.idx AND ${matches('r')})`, pattern(reason));
     // CROSS JOIN keeps the order of the tables: walk, then look up.
-    return all(
-      `SELECT ${entryColumns} FROM ${from} CROSS JOIN log_search s ON s.idx = w.idx CROSS JOIN log_entry e ON e.idx = w.idx
-       LEFT JOIN log_opening o ON o.idx = w.idx WHERE ${['TRUE', ...conditions].join(' AND ')} ORDER BY w.idx DESC LIMIT ?`,
-      ...bound,
-      query.limit,
-    );
+    const sql = `SELECT ${entryColumns} FROM ${from} CROSS JOIN log_search s ON s.idx = w.idx CROSS JOIN log_entry e ON e.idx = w.idx
+       LEFT JOIN log_opening o ON o.idx = w.idx WHERE ${['TRUE', ...conditions].join(' AND ')} AND w.idx >= ? AND w.idx < ? ORDER BY w.idx DESC LIMIT ?`;
+    const found: Row[] = [];
+    // Stretch by stretch, and others have their turn in between: what lies far back is behind everything that came after it.
+    for (let upper = query.before; upper > 0n; upper -= stretch) {
+      found.push(...all(sql, ...bound, upper - stretch, upper, query.limit - found.length));
+      if (found.length >= query.limit) break;
+      await nextTurn();
+    }
+    return found;
   };
 }
 
