@@ -35,6 +35,7 @@ export * from './lock-person.ts';
 export * from './log-in.ts';
 export type * from './new-log.ts';
 export * from './open-session.ts';
+export * from './opened-values.ts';
 export * from './people-watch.ts';
 export type * from './probed-ports.ts';
 export * from './publish-krl.ts';

@@ -39,6 +39,7 @@ export function wordsOf(item: LogEntry, names: ReadonlyMap<string, string>): str
     ...loginWords(item),
     labelled('from', fieldOf(item, 'type').startsWith('auth.') ? openedOf(item, 'src.ip') : ''),
     quoted(openedOf(item, 'reason')),
+    labelled('NOT AS RECORDED, changed past the broker:', (item.altered ?? []).join(' ')),
   ]
     .filter((words) => words !== '')
     .join(', ');

@@ -380,8 +380,9 @@ export const logTypes = [
 export interface LogEntry {
   readonly index: string;
   readonly entry: Readonly<Record<string, unknown>>;
-  /** Clear values of the committed personal fields, path to value; undefined when erased or not for the reader. */
+  /** Clear values of the committed personal fields, path to value; undefined when erased or not for the reader; `altered` names those not as recorded. */
   readonly openings: Readonly<Record<string, unknown>> | undefined;
+  readonly altered?: readonly string[];
 }
 
 /**
@@ -389,11 +390,12 @@ export interface LogEntry {
  * @throws CodedError `client.bad_answer`
  */
 export function readLogEntry(answer: Answer): LogEntry {
-  const index = answer.raw['index'];
+  const { index, altered } = answer.raw;
   return {
     index: typeof index === 'number' ? String(answer.count('index')) : answer.token('index', /^\d{1,20}$/),
     entry: answer.object('entry').raw,
     openings: answer.optionalObject('openings')?.raw,
+    ...(Array.isArray(altered) ? { altered: altered.map(String) } : {}),
   };
 }
 

@@ -193,6 +193,8 @@ export const entry = z.object({
   index: decimal,
   entry: z.record(z.string(), z.unknown()),
   openings: z.record(z.string(), z.string()).nullable(),
+  /** Paths of which something else is kept than what was recorded; left out where all is well. */
+  altered: z.array(z.string()).optional(),
 });
 export const searchAnswer = z.object({ entries: z.array(entry), next: decimal.optional() });
 export const explainCertificateAnswer = z.object({

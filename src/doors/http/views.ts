@@ -1,3 +1,4 @@
+import { openedValues } from '../../broker/index.ts';
 import type {
   Credential,
   ExplainedCertificate,
@@ -66,14 +67,14 @@ export function viewExplanation({ person, decision }: Explanation): object {
   };
 }
 
-/** An entry with the clear values of its commitments that are still held. */
-export function viewEntry({ index, bytes, openings }: StoredEntry): object {
-  const held =
-    openings === undefined ? null : (JSON.parse(openings) as Record<string, { readonly value: string }>);
+/** An entry with the clear values of its commitments that are still held, and the names of those that are not what was recorded. */
+export function viewEntry(entry: StoredEntry): object {
+  const { values, altered } = openedValues(entry);
   return {
-    index: String(index),
-    entry: JSON.parse(bytes.toString('utf8')) as unknown,
-    openings: held && Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value])),
+    index: String(entry.index),
+    entry: JSON.parse(entry.bytes.toString('utf8')) as unknown,
+    openings: entry.openings === undefined ? null : values,
+    ...(altered.length === 0 ? {} : { altered }),
   };
 }
 

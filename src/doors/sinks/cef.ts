@@ -60,6 +60,7 @@ function pairsOf(entry: OpenedEntry, hostname: string): readonly Pair[] {
     ),
     ...labelled('cs6', 'request', text('corr', 'request')),
     ...labelled('flexString1', 'erased', entry.erased.join(' ')),
+    ...labelled('flexString2', 'altered', entry.altered.join(' ')),
     ...labelled('deviceCustomDate1', 'notBefore', millisecondsOf(text('cred', 'not_before'))),
     ...labelled('deviceCustomDate2', 'notAfter', millisecondsOf(text('cred', 'not_after'))),
   ];

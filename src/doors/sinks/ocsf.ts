@@ -40,6 +40,7 @@ export function ocsf(entry: OpenedEntry, context: LineContext): string {
       leaf_hash: entry.leafHash,
       personal: nonEmpty(entry.personalValues),
       erased: entry.erased.length === 0 ? undefined : entry.erased,
+      altered: entry.altered.length === 0 ? undefined : entry.altered,
     },
   });
 }

@@ -1,4 +1,4 @@
-import type { StoredEntry } from '../../broker/index.ts';
+import { openedValues, type StoredEntry } from '../../broker/index.ts';
 
 /** What every line needs besides its entry. */
 export interface LineContext {
@@ -37,6 +37,8 @@ export interface OpenedEntry {
   readonly personalValues: Readonly<Record<string, string>>;
   /** Paths of personal values that were recorded and whose clear values are gone; none where they may not leave anyway. */
   readonly erased: readonly string[];
+  /** Paths of which something else is kept than what was recorded: it is left out. */
+  readonly altered: readonly string[];
 }
 
 /** Reads an entry that this broker wrote; a field that is not of the form it should have counts as not there. */
@@ -44,7 +46,10 @@ export function openEntry(stored: StoredEntry, { personal }: Pick<LineContext, '
   const json = stored.bytes.toString('utf8');
   const content = JSON.parse(json) as unknown;
   const text = (...path: readonly string[]): string | undefined => textOf(at(content, path));
-  const held = personal === 'omit' ? {} : openedValues(stored.openings);
+  const { values: held, altered } =
+    personal === 'omit'
+      ? { values: {} as Readonly<Record<string, string>>, altered: [] }
+      : openedValues(stored);
   const recorded = listOf(at(content, ['personal']));
   return {
     index: stored.index,
@@ -59,14 +64,12 @@ export function openEntry(stored: StoredEntry, { personal }: Pick<LineContext, '
     list: (...path) => listOf(at(content, path)),
     personal: (path) => (Object.hasOwn(held, path) ? held[path] : undefined),
     personalValues: held,
-    erased: personal === 'omit' ? [] : recorded.filter((path) => !Object.hasOwn(held, path)),
+    erased:
+      personal === 'omit'
+        ? []
+        : recorded.filter((path) => !Object.hasOwn(held, path) && !altered.includes(path)),
+    altered,
   };
-}
-
-function openedValues(openings: string | undefined): Readonly<Record<string, string>> {
-  if (openings === undefined) return {};
-  const held = JSON.parse(openings) as Record<string, { readonly value: string }>;
-  return Object.fromEntries(Object.entries(held).map(([path, { value }]) => [path, value]));
 }
 
 function at(value: unknown, path: readonly string[]): unknown {

@@ -91,6 +91,7 @@ function structuredData(entry: OpenedEntry, { origin, version, enterpriseNumber 
     ...parameters.map(([name, ...path]) => [name, entry.text(...path)] as const),
     ...personalParameters.map(([name, path]) => [name, entry.personal(path)] as const),
     ['erased', entry.erased.length === 0 ? undefined : entry.erased.join(' ')],
+    ['altered', entry.altered.length === 0 ? undefined : entry.altered.join(' ')],
   ];
   const broker: (readonly [string, string | undefined])[] = [
     ['software', 'Sallyport'],
