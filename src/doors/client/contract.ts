@@ -385,10 +385,7 @@ export interface LogEntry {
   readonly altered?: readonly string[];
 }
 
-/**
- * One item of `GET /v1/audit/search`. The entry's own fields are as they came: unchecked.
- * @throws CodedError `client.bad_answer`
- */
+/** One item of a search; the entry's own fields are as they came: unchecked. @throws CodedError `client.bad_answer` */
 export function readLogEntry(answer: Answer): LogEntry {
   const { index, altered } = answer.raw;
   return {
