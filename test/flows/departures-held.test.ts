@@ -76,7 +76,7 @@ describeWithPeers(
     beforeAll(async () => {
       slapd = await startSlapd(ldif, { tellsChanges: true });
       const { directories, files } = configured({ slapd });
-      const rules = 'departures: { look: 1s, most-people: 3, most-percent: 100, window: 1m }\n';
+      const rules = 'departures: { look: 1s, sweep: 10s, most-people: 3, most-percent: 100, window: 1m }\n';
       broker = await startTestBroker({
         policy,
         people: [boss],
@@ -174,6 +174,19 @@ describeWithPeers(
       slapd.modify(`dn: ${dnOf('p5')}\nchangetype: delete\n`);
       await until(() => isRevoked('p5'), withinMs);
       expect(await isRevoked('p6')).toBe(false);
+    });
+
+    it('when the directory is mended, they wait for nobody any more', async () => {
+      const back = ['p4', 'p9', 'p10', 'p11'];
+      slapd.modify(removed(...back));
+      const states = async (): Promise<readonly string[]> =>
+        (await admin.departures()).reviews.map(({ state }) => state);
+      await until(async () => (await states()).includes('waiting'), withinMs);
+      slapd.modify(back.map(added).join('\n'));
+      await until(async () => (await states()).includes('withdrawn'), withinMs);
+      expect(await states()).not.toContain('waiting');
+      for (const uid of back) expect(await isRevoked(uid)).toBe(false);
+      expect((await admin.searchLog({ type: 'departure.withdraw' })).items).toHaveLength(1);
     });
   },
 );
