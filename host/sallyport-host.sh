@@ -6,6 +6,7 @@
 #   sallyport-host sync [--loop]          fetch what is new; --loop waits for news all the time
 #   sallyport-host check                  say what is in force and what is wrong; exit code 1 when anything is
 #   sallyport-host login-report [--loop]  send the logins that sshd logged
+#   sallyport-host end-sessions           end those that were opened with a credential that is revoked; sync and the loops do it too
 #   sallyport-host uninstall              take everything away again and restore sshd's configuration
 #   sallyport-host help
 #
@@ -132,19 +133,19 @@ take_lock() {
   take_file=$state/$1.lock
   take_tries=$(($2 + 1))
   [ -n "${own_mark:-}" ] || own_mark=$(mark_of $$)
-  echo "$$ $own_mark" >"$take_file.$$" || return 1
+  echo "$$ $own_mark" >"$tmp/lock" || return 1
   while :; do
-    if ln "$take_file.$$" "$take_file" 2>/dev/null; then
-      rm -f "$take_file.$$"
+    if ln "$tmp/lock" "$take_file" 2>/dev/null; then
+      rm -f "$tmp/lock"
       held="$held $take_file"
       return 0
     fi
     take_owner=$(cat "$take_file" 2>/dev/null)
     if [ -n "$take_owner" ] && [ "$(mark_of "${take_owner%% *}")" != "${take_owner#* }" ]; then
       # Two may come to this point; the one that moved a lock which is not the dead one's gives it back.
-      if mv "$take_file" "$take_file.dead.$$" 2>/dev/null; then
-        [ "$(cat "$take_file.dead.$$")" = "$take_owner" ] || ln "$take_file.dead.$$" "$take_file" 2>/dev/null
-        rm -f "$take_file.dead.$$"
+      if mv "$take_file" "$tmp/dead" 2>/dev/null; then
+        [ "$(cat "$tmp/dead")" = "$take_owner" ] || ln "$tmp/dead" "$take_file" 2>/dev/null
+        rm -f "$tmp/dead"
       fi
       continue
     fi
@@ -152,7 +153,7 @@ take_lock() {
     [ "$take_tries" -gt 0 ] || break
     sleep 1
   done
-  rm -f "$take_file.$$"
+  rm -f "$tmp/lock"
   return 1
 }
 
@@ -1221,6 +1222,8 @@ take_news() {
   greater "${news_newest:-0}" "${bundle_version:-0}" && bundle_version=$news_newest
   accept_bundle "$tmp/answer" && enforce || return 1
   end_sessions
+  # Once more in a moment, by a process of its own: the line of a login just before may not be in the log yet.
+  [ "$bundle_end_sessions" = off ] || { trap - EXIT INT TERM HUP; sleep 3 && [ -d "$state" ] && exec sh "$program" end-sessions; } >/dev/null 2>&1 &
   # Before the first install is through, sshd is not told yet.
   effective_known=no
   [ -z "$(field way "$home/config")" ] || configure || return 1
@@ -1322,6 +1325,12 @@ check_command() {
   exit 1
 }
 
+# sessions_command: ends what is to be ended now, by the bundle that is here.
+sessions_command() {
+  [ $# = 0 ] || usage
+  is_own_identity && load_bundle && end_sessions
+}
+
 report_command() {
   case ${1:-} in
     '') report; exit ;;
@@ -1330,7 +1339,8 @@ report_command() {
   esac
   take_lock reporter 0 || { say 'another run reports already.'; exit 0; }
   while :; do
-    ! is_own_identity || report
+    forget
+    ! { is_own_identity && load_bundle; } || { end_sessions; report; }
     rest 15
   done
 }
@@ -1418,6 +1428,7 @@ uninstall_command() {
   remove_units
   take_lock work 30 || die 1 'Another run is changing things.' 'Try again in a minute.'
   recover
+  take_lock log 10 || die 1 'Another run reads the log.' 'Try again in a minute.'
   remove_pam || exit 1
   uninstall_way=$(field way "$home/config")
   rm -f "$dropin"
@@ -1437,7 +1448,7 @@ uninstall_command() {
   # The files go last: until sshd is reloaded it reads them at each login.
   reload_sshd || exit 1
   rm -rf "$trust" "$root/run/sallyport"
-  cd / && rm -rf "$home"
+  cd / && { rm -rf "$home" || rm -rf "$home"; }
   say 'taken away. Retire the host at the broker too: sallyport host retire.'
   exit 0
 }
@@ -1606,6 +1617,7 @@ usage: sallyport-host install [--token T | --token-file FILE] [--name FQDN]… [
        sallyport-host sync [--loop | --wait SECONDS]
        sallyport-host check
        sallyport-host login-report [--loop]
+       sallyport-host end-sessions
        sallyport-host uninstall
        sallyport-host units             what starts it on systems without systemd, as text
 USAGE
@@ -1621,7 +1633,7 @@ main() {
   command=${1:-help}
   [ $# = 0 ] || shift
   case $command in
-    install | sync | check | login-report | uninstall) begin ;;
+    install | sync | check | login-report | end-sessions | uninstall) begin ;;
     units) unit_text sallyport-host.cron; unit_text aix.txt; unit_text ibmi.txt; exit 0 ;;
     *) usage ;;
   esac
@@ -1630,6 +1642,7 @@ main() {
     sync) sync_command "$@" ;;
     check) check_command "$@" ;;
     login-report) report_command "$@" ;;
+    end-sessions) sessions_command "$@" ;;
     uninstall) uninstall_command "$@" ;;
   esac
 }

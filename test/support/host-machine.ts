@@ -105,7 +105,7 @@ export function makeMachine(options: MachineOptions = {}): Machine {
       execFileSync(findPeer('sshd') ?? 'sshd', ['-T', '-f', path('etc/ssh/sshd_config')], {
         encoding: 'utf8',
       }).split('\n'),
-    remove: () => rmSync(root, { recursive: true, force: true }),
+    remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 10 }),
   };
 }
 
