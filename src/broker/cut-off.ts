@@ -3,6 +3,8 @@ import { expiredMarginSeconds } from '../revocation/index.ts';
 import { credentialFields } from './entries.ts';
 import type { Finding, LostWhat } from './find-departure.ts';
 import type { Rooms } from './rooms.ts';
+import { tlsFields } from './tls-entries.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Change, Credential } from './unit-of-work.ts';
 
 /** How the broker came to ask about somebody. */
@@ -46,15 +48,30 @@ export async function cutOff(
     const credentials = live.filter(
       (credential) => named.has(nameOf(credential)) || (endsSessions && lost.what !== 'rights'),
     );
+    // Who is gone keeps nothing. Of who is still there, TLS is left to its profiles: they ask the directory at each issue.
+    const tls = lost.what === 'rights' ? [] : await reads.liveTls({ kind: 'person', personId }, sinceMs);
     const sessions = endsSessions ? await reads.sessionsOf(personId, nowMs) : 0;
     // Somebody else was quicker, or it has expired.
-    if (credentials.length === 0 && sessions === 0) return { change: { entries: [] }, result: [] };
+    if (credentials.length === 0 && tls.length === 0 && sessions === 0)
+      return { change: { entries: [] }, result: [] };
     const change: Change = {
       ...(endsSessions ? { expel: { people: [personId], atMs: nowMs } } : { voidDecisions: [personId] }),
       ...(credentials.length === 0
         ? {}
         : { revoke: { credentials, atMs: nowMs, reason: reasons[lost.what] } }),
-      entries: entriesFor(lost, cause, { credentials, sessions, timeMs: nowMs }),
+      ...(tls.length === 0
+        ? {}
+        : {
+            tls: {
+              revoke: {
+                serials: tls.map(({ serial }) => serial),
+                atMs: nowMs,
+                reason: reasons[lost.what],
+                code: 'privilegeWithdrawn',
+              },
+            },
+          }),
+      entries: entriesFor(lost, cause, { credentials, tls, sessions, timeMs: nowMs }),
     };
     return { change, result: credentials };
   });
@@ -70,7 +87,12 @@ export function nameOf({ caFingerprint, serial }: Pick<Credential, 'caFingerprin
 function entriesFor(
   { personId, reasonCode, what }: Lost,
   cause: Cause,
-  act: { readonly credentials: readonly Credential[]; readonly sessions: number; readonly timeMs: number },
+  act: {
+    readonly credentials: readonly Credential[];
+    readonly tls: readonly TlsCredential[];
+    readonly sessions: number;
+    readonly timeMs: number;
+  },
 ): readonly EntryDraft[] {
   const draft = (type: EntryDraft['type'], fields: EntryDraft['fields']): EntryDraft => ({
     type,
@@ -96,6 +118,7 @@ function entriesFor(
       },
     }),
     ...act.credentials.map((credential) => draft('cred.revoke', { cred: credentialFields(credential) })),
+    ...act.tls.map((credential) => draft('cred.revoke', { cred: tlsFields(credential) })),
     ...(act.sessions === 0 ? [] : [draft('session.revoke', { sessions: { ended: act.sessions } })]),
   ];
 }

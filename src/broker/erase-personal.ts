@@ -1,6 +1,7 @@
 import type { EntryDraft } from '../accounting/index.ts';
-import { isCodedError, parseSerial, type PersonId } from '../kernel/index.ts';
+import { findX509Serial, isCodedError, parseSerial, type PersonId } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
+import type { X509Serial } from './tls-rows.ts';
 import type { Change, StoredEntry } from './unit-of-work.ts';
 
 /** Personal values of one kind, and how long their openings are kept. */
@@ -78,14 +79,18 @@ async function eraseNext({ store, clock }: Parts, rule: RetentionRule): Promise<
 function rowsOf(
   kind: RetentionRule['kind'],
   old: readonly StoredEntry[],
-): Pick<NonNullable<Change['erase']>, 'logins' | 'revokedReasons'> {
+): Pick<NonNullable<Change['erase']>, 'logins' | 'revokedReasons' | 'tlsLogins' | 'tlsRevokedReasons'> {
   if (kind === 'addresses') return {};
   const named = old.flatMap((entry) => {
     const { type, cred } = contentOf(entry);
     if (type !== (kind === 'names' ? 'cred.issue' : 'cred.revoke') || cred?.serial === undefined) return [];
-    return [{ caFingerprint: cred.ca_fp ?? '', serial: parseSerial(cred.serial) }];
+    return [{ caFingerprint: cred.ca_fp ?? '', serial: cred.serial }];
   });
-  return kind === 'names' ? { logins: named } : { revokedReasons: named };
+  const ssh = named.flatMap(({ caFingerprint, serial }) =>
+    findX509Serial(serial) === undefined ? [{ caFingerprint, serial: parseSerial(serial) }] : [],
+  );
+  const tls = named.flatMap(({ serial }) => (findX509Serial(serial) as X509Serial | undefined) ?? []);
+  return kind === 'names' ? { logins: ssh, tlsLogins: tls } : { revokedReasons: ssh, tlsRevokedReasons: tls };
 }
 
 /** What an erasure came to. */

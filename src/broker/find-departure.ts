@@ -53,7 +53,9 @@ export async function findDeparture(rooms: Asked, personId: PersonId): Promise<F
   const live = await store.liveCredentials({ kind: 'person', personId }, sinceMs);
   if (standing.outcome === 'gone') {
     const { reason } = standing;
-    if (live.length === 0 && (await store.sessionsOf(personId, clock.nowMs())) === 0)
+    const tls = await store.liveTls({ kind: 'person', personId }, sinceMs);
+    const held = live.length + tls.length;
+    if (held === 0 && (await store.sessionsOf(personId, clock.nowMs())) === 0)
       return { kind: 'nothing', personId };
     return {
       kind: 'lost',

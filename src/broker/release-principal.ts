@@ -23,7 +23,8 @@ export async function releasePrincipal(
     const live = await reads.liveCredentials({ kind: 'person', personId: owner }, rooms.clock.nowMs());
     // Like the owner above, whatever the case: on IBM i and Windows Alice and alice are one account.
     const isIt = (name: string): boolean => name.toLowerCase() === principal.toLowerCase();
-    if (live.some(({ principals }) => principals.some(isIt))) {
+    const tls = await reads.liveTls({ kind: 'person', personId: owner }, rooms.clock.nowMs());
+    if (live.some(({ principals }) => principals.some(isIt)) || tls.some((one) => isIt(one.commonName))) {
       throw new CodedError(
         'policy.principal_in_use',
         `A live certificate of its owner still bears ${principal}.`,

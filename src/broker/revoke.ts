@@ -2,6 +2,7 @@ import type { EntryDraft } from '../accounting/index.ts';
 import { readSubjectKey } from '../issuance/index.ts';
 import {
   CodedError,
+  findX509Serial,
   parseKeyId,
   parseRfc3339,
   parseSerial,
@@ -13,10 +14,16 @@ import { credentialFields, entryBy, stillSignedIn } from './entries.ts';
 import { findPerson, type KnownPerson } from './find-person.ts';
 import { ownLock } from './lock-person.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import { tlsFields } from './tls-entries.ts';
+import { publishCrls } from './tls-room.ts';
+import type { RevocationReason } from './tls-words.ts';
+import type { StoredTlsCredential, TlsTarget, X509Serial } from './tls-rows.ts';
 import type { Change, Credential, CredentialTarget, Publication, Reads } from './unit-of-work.ts';
 
 export interface RevokeRequest {
   readonly target: { readonly kind: CredentialTarget['kind']; readonly value: string };
+  /** What CRL and OCSP say; undefined: what goes with the target. */
+  readonly code?: RevocationReason | undefined;
   readonly reason: string;
   /** Also refuses new logins of the person until `unlock`. Only with a person. */
   readonly lock: boolean;
@@ -28,6 +35,8 @@ export interface Revoked {
   readonly applied: boolean;
   /** What was (or would be) cut off. */
   readonly credentials: readonly Credential[];
+  /** The same of certificates for TLS: with a person their own, and never those of servers that they asked for. */
+  readonly tlsCredentials: readonly StoredTlsCredential[];
   /** Sessions of the people behind them, which end with them. */
   readonly sessions: number;
   readonly lockedPerson?: KnownPerson;
@@ -51,7 +60,7 @@ export async function revoke(rooms: Rooms, request: RevokeRequest, caller: Signe
   }
   if (request.lock && person?.id === caller.person.id) throw ownLock();
   const target = resolveTarget(rooms, request, person);
-  if (person === undefined && !(await rooms.store.everIssued(target))) {
+  if (person === undefined && !(await everIssued(rooms.store, target))) {
     throw new CodedError('revocation.unknown_target', `Nothing was ever issued for ${describe(request)}.`, {
       next: 'Check the value; `sallyport admin issued` lists what was issued. Nothing has been changed.',
     });
@@ -62,12 +71,17 @@ export async function revoke(rooms: Rooms, request: RevokeRequest, caller: Signe
   if (!request.apply) {
     // The typed name of a person is personal: an entry is for ever, so their id stands there.
     const value = person?.id ?? printable(request.target.value, 128);
-    const fields = { target: { kind: `revoke ${target.kind}`, value } };
+    const fields = { target: { kind: `revoke ${request.target.kind}`, value } };
     const timeMs = rooms.clock.nowMs();
     const entry = entryBy(caller, { type: 'log.read', timeMs, subject: person?.id, fields });
     await rooms.store.commit({ guard: stillSignedIn(caller), entries: [entry] });
-    const { credentials, sessions } = await hits(rooms.store, target, rooms.clock.nowMs());
-    return { applied: false, credentials, sessions: total(sessions), ...(lockedPerson && { lockedPerson }) };
+    const {
+      credentials,
+      tls: tlsCredentials,
+      sessions,
+    } = await hits(rooms.store, target, rooms.clock.nowMs());
+    const hit = { credentials, tlsCredentials, sessions: total(sessions) };
+    return { applied: false, ...hit, ...(lockedPerson && { lockedPerson }) };
   }
 
   // 3. The act.
@@ -79,20 +93,45 @@ export async function revoke(rooms: Rooms, request: RevokeRequest, caller: Signe
       change: changeFor(request, { target, person, nowMs, ...found }, caller),
       result: {
         credentials: found.credentials.map((credential) => ({ ...credential, ...revoked })),
+        tlsCredentials: found.tls.map((credential) => ({ ...credential, ...revoked })),
         sessions: total(found.sessions),
       },
     };
   });
-  rooms.counters.revoked(done.credentials.length);
+  rooms.counters.revoked(done.credentials.length + done.tlsCredentials.length);
 
-  // 4. The list. What was committed is in it, or in one that is already out.
-  const published = await publish(rooms);
-  return { applied: true, ...done, published, ...(lockedPerson && { lockedPerson }) };
+  // 4. The lists. What was committed is in them, or in ones that are already out.
+  const published = await publish(rooms, target, done.tlsCredentials);
+  return { applied: true, ...done, ...(published && { published }), ...(lockedPerson && { lockedPerson }) };
 }
 
-async function publish(rooms: Rooms): Promise<Publication> {
+/** A serial tells by its length which of the two it is. */
+type Target = CredentialTarget | { readonly kind: 'x509'; readonly serial: X509Serial };
+
+/** What the target means among certificates for TLS; undefined: nothing. */
+function tlsTarget(target: Target): TlsTarget | undefined {
+  if (target.kind === 'x509') return { kind: 'serial', serial: target.serial };
+  return target.kind === 'serial' || target.kind === 'key_id' ? undefined : target;
+}
+
+async function everIssued(reads: Reads, target: Target): Promise<boolean> {
+  if (target.kind !== 'x509' && (await reads.everIssued(target))) return true;
+  const tls = tlsTarget(target);
+  return tls !== undefined && reads.everIssuedTls(tls);
+}
+
+async function publish(
+  rooms: Rooms,
+  target: Target,
+  tls: readonly StoredTlsCredential[],
+): Promise<Publication | undefined> {
+  const authorities = new Set(tls.map(({ caFingerprint }) => caFingerprint));
   try {
-    return await rooms.krl.publish();
+    const [krl] = await Promise.all([
+      target.kind === 'x509' ? undefined : rooms.krl.publish(),
+      rooms.tls !== undefined && authorities.size > 0 ? publishCrls(rooms.tls, authorities) : undefined,
+    ]);
+    return krl;
   } catch (error) {
     throw new CodedError(
       'revocation.not_published',
@@ -105,17 +144,16 @@ async function publish(rooms: Rooms): Promise<Publication> {
   }
 }
 
-function resolveTarget(
-  rooms: Rooms,
-  { target }: RevokeRequest,
-  person: KnownPerson | undefined,
-): CredentialTarget {
+function resolveTarget(rooms: Rooms, { target }: RevokeRequest, person: KnownPerson | undefined): Target {
   switch (target.kind) {
     case 'person':
       if (person === undefined) throw new CodedError('revocation.unknown_target', 'Nobody is meant.');
       return { kind: 'person', personId: person.id };
-    case 'serial':
+    case 'serial': {
+      const serial = findX509Serial(target.value) as X509Serial | undefined;
+      if (serial !== undefined) return { kind: 'x509', serial };
       return { kind: 'serial', serial: parseSerial(target.value), caFingerprint: rooms.issuer.caFingerprint };
+    }
     case 'key':
       return { kind: 'key', fingerprint: asFingerprint(target.value) };
     case 'key_id':
@@ -145,18 +183,23 @@ function asFingerprint(value: string): string {
 
 interface Hits {
   readonly credentials: readonly Credential[];
+  readonly tls: readonly StoredTlsCredential[];
   /** Live sessions of everybody behind the target. */
   readonly sessions: ReadonlyMap<PersonId, number>;
 }
 
-async function hits(reads: Reads, target: CredentialTarget, nowMs: number): Promise<Hits> {
+async function hits(reads: Reads, target: Target, nowMs: number): Promise<Hits> {
+  const thenMs = nowMs - Number(expiredMarginSeconds) * 1000;
+  const among = tlsTarget(target);
+  const tls = among === undefined ? [] : await reads.liveTls(among, thenMs);
   // Those that expired a moment ago as well: a host whose clock is behind, or ours that was ahead, would still take them.
-  const credentials = await reads.liveCredentials(target, nowMs - Number(expiredMarginSeconds) * 1000);
+  const credentials = target.kind === 'x509' ? [] : await reads.liveCredentials(target, thenMs);
   const people = new Set(credentials.map(({ personId }) => personId));
+  for (const { subjectId } of tls) if (subjectId !== undefined) people.add(subjectId);
   if (target.kind === 'person') people.add(target.personId);
   const sessions = new Map<PersonId, number>();
   for (const personId of people) sessions.set(personId, await reads.sessionsOf(personId, nowMs));
-  return { credentials, sessions };
+  return { credentials, tls, sessions };
 }
 
 function total(sessions: Hits['sessions']): number {
@@ -164,13 +207,23 @@ function total(sessions: Hits['sessions']): number {
 }
 
 interface Act extends Hits {
-  readonly target: CredentialTarget;
+  readonly target: Target;
   readonly person: KnownPerson | undefined;
   readonly nowMs: number;
 }
 
+/** RFC 5280 section 5.3.1. */
+const codeFor: Readonly<Record<Target['kind'], RevocationReason>> = {
+  person: 'privilegeWithdrawn',
+  key: 'keyCompromise',
+  serial: 'unspecified',
+  x509: 'unspecified',
+  key_id: 'unspecified',
+  before: 'unspecified',
+};
+
 function changeFor(request: RevokeRequest, act: Act, caller: SignedIn): Change {
-  const { target, person, credentials, nowMs } = act;
+  const { target, person, credentials, tls, nowMs } = act;
   const { reason, lock } = request;
   return {
     guard: stillSignedIn(caller),
@@ -181,7 +234,17 @@ function changeFor(request: RevokeRequest, act: Act, caller: SignedIn): Change {
     ...(person && lock && { lock: { personId: person.id, atMs: nowMs, reason } }),
     // A certificate of that time may be under way, decided and not committed.
     ...(target.kind === 'before' && { voidDecisions: true }),
-    revoke: { credentials, atMs: nowMs, reason },
+    ...(target.kind !== 'x509' && { revoke: { credentials, atMs: nowMs, reason } }),
+    ...(tls.length > 0 && {
+      tls: {
+        revoke: {
+          serials: tls.map(({ serial }) => serial),
+          atMs: nowMs,
+          reason,
+          code: request.code ?? codeFor[target.kind],
+        },
+      },
+    }),
     ...(target.kind === 'key' && {
       revokeKey: { fingerprint: target.fingerprint, revokedMs: nowMs, reason },
     }),
@@ -202,6 +265,16 @@ function entriesFor(request: RevokeRequest, act: Act, caller: SignedIn): readonl
       reason,
     }),
   );
+  for (const credential of act.tls)
+    entries.push(
+      entryBy(caller, {
+        type: 'cred.revoke',
+        timeMs,
+        subject: credential.subjectId ?? credential.personId,
+        fields: { cred: tlsFields(credential) },
+        reason,
+      }),
+    );
   for (const [subject, ended] of act.sessions) {
     if (ended === 0 && subject !== person?.id) continue;
     entries.push(
@@ -213,7 +286,8 @@ function entriesFor(request: RevokeRequest, act: Act, caller: SignedIn): readonl
   if (person === undefined) {
     // The act itself, also where nothing live was hit: a revoked key must not be certified again.
     const value = target.kind === 'key' ? target.fingerprint : printable(request.target.value, 128);
-    const fields = { target: { kind: target.kind, value, hits: act.credentials.length } };
+    const kind = target.kind === 'x509' ? 'serial' : target.kind;
+    const fields = { target: { kind, value, hits: act.credentials.length + act.tls.length } };
     entries.push(entryBy(caller, { type: 'cred.revoke', timeMs, fields, reason }));
   }
   return entries;

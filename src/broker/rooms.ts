@@ -21,6 +21,7 @@ import type { KrlPublisher } from './publish-krl.ts';
 import type { Quarantine } from './decide-response.ts';
 import type { ResponseLimits, ResponseRule } from './respond-to-logins.ts';
 import type { SerialSource } from './serial-source.ts';
+import type { TlsRoom } from './tls-room.ts';
 import type { Store } from './unit-of-work.ts';
 
 /** Everything the flows work with. Made once, in main. */
@@ -46,6 +47,8 @@ export interface Rooms {
   readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest' | 'isFailing'> | undefined;
   readonly krl: KrlPublisher;
   readonly hosts: HostRooms;
+  /** Undefined: this broker has no authority for TLS. */
+  readonly tls?: TlsRoom | undefined;
   readonly delivery: Pick<LogDelivery, 'states'>;
   /** Those who follow the directories' changes; one for each. */
   readonly followers: readonly Pick<DirectoryFollower, 'state'>[];

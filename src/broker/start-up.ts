@@ -1,6 +1,8 @@
 import type { EntryDraft, EntryValue } from '../accounting/index.ts';
 import { CodedError } from '../kernel/index.ts';
 import type { Rooms } from './rooms.ts';
+import { recordAuthorities } from './tls-authorities.ts';
+import { catchUpCrls } from './tls-room.ts';
 import type { SerialBlock } from './unit-of-work.ts';
 import { publishTrust } from './publish-trust.ts';
 import { voidOwed } from './void-serial.ts';
@@ -31,6 +33,10 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
   });
   await rooms.krl.resume();
   await publishTrust(rooms);
+  if (rooms.tls !== undefined) {
+    await recordAuthorities(rooms, rooms.tls);
+    await catchUpCrls(rooms.tls);
+  }
 }
 
 /** Every now and then: what brokers that died beside this one left behind becomes void. Cheap when there is nothing. */

@@ -7,6 +7,7 @@ import type { ReportedLoginReads, ReportedLogins } from './reported-login.ts';
 import type { DepartureChange, DepartureReads, Leases } from './departures.ts';
 import type { QuotaMemory } from './hourly-quota.ts';
 import type { ResponseReads, ResponsesChange } from './response-row.ts';
+import type { TlsChange, TlsReads, X509Serial } from './tls-rows.ts';
 
 /** A certificate as the database knows it: one row per serial that was released. */
 export interface Credential {
@@ -118,6 +119,7 @@ export interface Change extends DepartureChange {
   readonly revokeKey?: RevokedKey;
   readonly revokeKeyIds?: readonly RevokedKeyId[];
   readonly publication?: Publication;
+  readonly tls?: TlsChange;
   /**
    * Reserved serials that were never used, the highest first, given back so that a clean stop leaves no hole. What is not at
    * the end of the count any more is not taken back: it stays reserved, and becomes void at the next start.
@@ -143,6 +145,9 @@ export interface Change extends DepartureChange {
     /** Certificates whose row forgets the login, and those whose row forgets why they were revoked. */
     readonly logins?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
     readonly revokedReasons?: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
+    /** The same of X.509 certificates. */
+    readonly tlsLogins?: readonly X509Serial[];
+    readonly tlsRevokedReasons?: readonly X509Serial[];
     readonly person?: PersonId;
   };
   /** Kept instead of the one before; left alone when that one is of the same log and has more entries. */
@@ -237,7 +242,8 @@ export interface StoredEntry {
 }
 
 /** Questions. Inside a transaction they see its own snapshot, outside the last committed state. */
-export interface Reads extends HostReads, ReportedLoginReads, ResponseReads, DepartureReads, ProbedPortReads {
+export interface Reads
+  extends HostReads, ReportedLoginReads, ResponseReads, DepartureReads, ProbedPortReads, TlsReads {
   session(tokenHash: Buffer): Promise<Session | undefined>;
   /** How many sessions of the person are alive at `nowMs`. */
   sessionsOf(personId: PersonId, nowMs: number): Promise<number>;

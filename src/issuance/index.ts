@@ -6,3 +6,8 @@ export * from './ssh-host.ts';
 export * from './ssh-user.ts';
 export * from './subject-key.ts';
 export { fingerprint as sshFingerprint, formatCertificate } from '../ssh/index.ts';
+export * from './pkcs12.ts';
+export * from './renewal.ts';
+export * from './tls.ts';
+export * from './tls-authority.ts';
+export * from './tls-request.ts';

@@ -22,6 +22,19 @@ export function parseSerial(text: string): Serial {
   return value as Serial;
 }
 
+/**
+ * An X.509 serial of this house, 20 octets, in any spelling that programs print: hex with or without colons or `0x`, or decimal.
+ * @returns 40 hex digits in lower case; undefined for anything else
+ */
+export function findX509Serial(text: string): string | undefined {
+  const trimmed = text.trim().toLowerCase();
+  const hex = trimmed.replace(/^0x/, '').replaceAll(':', '');
+  if (/^[0-9a-f]{40}$/.test(hex) && /^(?:0x)?(?:[0-9a-f]{40}|[0-9a-f]{2}(?::[0-9a-f]{2}){19})$/.test(trimmed))
+    return hex;
+  // Between 2^158 and 2^159: 48 digits.
+  return /^\d{48}$/.test(trimmed) ? BigInt(trimmed).toString(16).padStart(40, '0') : undefined;
+}
+
 const principalGrammar = /^[A-Za-z0-9_$@.+\\-][A-Za-z0-9_$@.+\\-]{0,127}$/;
 
 /**

@@ -8,6 +8,7 @@ export const keyAlgorithms = [
   'ecdsa-p256',
   'ecdsa-p384',
   'ecdsa-p521',
+  'rsa-2048',
   'rsa-3072',
   'rsa-4096',
 ] as const;
@@ -25,6 +26,8 @@ export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<KeyOb
     case 'ecdsa-p384':
     case 'ecdsa-p521':
       return (await generate('ec', { namedCurve: curves[algorithm] })).privateKey;
+    case 'rsa-2048':
+      return (await generate('rsa', { modulusLength: 2048 })).privateKey;
     case 'rsa-3072':
       return (await generate('rsa', { modulusLength: 3072 })).privateKey;
     case 'rsa-4096':

@@ -10,7 +10,16 @@ import {
 import { CodedError, decodeBase64, type RandomBytes } from '../kernel/index.ts';
 import { createPrivateFile, readPrivateFile } from './private-file.ts';
 
-const purposes = ['ssh-user-ca', 'ssh-host-ca', 'ssh-lists', 'accounting-log', 'tls-ca'] as const;
+const purposes = [
+  'ssh-user-ca',
+  'ssh-host-ca',
+  'ssh-lists',
+  'accounting-log',
+  'tls-ca',
+  'x509-root',
+  'x509-issuing',
+  'x509-logon',
+] as const;
 
 /** What a key is for. A key file for one purpose is refused for another, so that the log's key never signs a certificate. */
 export type KeyPurpose = (typeof purposes)[number];

@@ -25,9 +25,10 @@ const ecdsaByCurve = {
 /**
  * A signer over one private key. The KeyObject is reused for the life of the process: parsing it for each signature would
  * halve the speed.
+ * @param rsaHash what RSA hashes with: OpenSSH takes either, TLS of older systems knows SHA-256
  * @throws CodedError `keys.unsupported` for any other kind of key, and for RSA below 2048 bits.
  */
-export function createSigner(privateKey: KeyObject): Signer {
+export function createSigner(privateKey: KeyObject, rsaHash: 'sha256' | 'sha512' = 'sha512'): Signer {
   const publicKey = createPublicKey(privateKey);
   switch (privateKey.asymmetricKeyType) {
     case 'ed25519':
@@ -43,21 +44,27 @@ export function createSigner(privateKey: KeyObject): Signer {
       if ((privateKey.asymmetricKeyDetails?.modulusLength ?? 0) < 2048)
         throw unsupported('RSA below 2048 bits');
       return {
-        algorithm: 'rsa-sha2-512',
+        algorithm: rsaHash === 'sha256' ? 'rsa-sha2-256' : 'rsa-sha2-512',
         publicKey,
-        sign: (message) => signRsa(privateKey, publicKey, message),
+        sign: (message) => signRsa({ privateKey, publicKey, hash: rsaHash }, message),
       };
     default:
       throw unsupported(privateKey.asymmetricKeyType ?? 'this kind of key');
   }
 }
 
-function signRsa(privateKey: KeyObject, publicKey: KeyObject, message: Uint8Array): Promise<Buffer> {
+interface RsaKeys {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  readonly hash: string;
+}
+
+function signRsa({ privateKey, publicKey, hash }: RsaKeys, message: Uint8Array): Promise<Buffer> {
   const padding = constants.RSA_PKCS1_PADDING;
   return new Promise((resolve, reject) => {
-    sign('sha512', message, { key: privateKey, padding }, (error, signature) => {
+    sign(hash, message, { key: privateKey, padding }, (error, signature) => {
       if (error) return reject(error);
-      verify('sha512', message, { key: publicKey, padding }, signature, (verifyError, valid) => {
+      verify(hash, message, { key: publicKey, padding }, signature, (verifyError, valid) => {
         if (verifyError) reject(verifyError);
         else if (valid) resolve(signature);
         else

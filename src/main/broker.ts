@@ -20,7 +20,14 @@ import {
   type Store,
   type Tell,
 } from '../broker/index.ts';
-import { createMetrics, openHttpDoor, type HttpDoor, type Metrics } from '../doors/http/index.ts';
+import {
+  createMetrics,
+  openHttpDoor,
+  openPkiDoor,
+  type HttpDoor,
+  type Metrics,
+  type PkiDoor,
+} from '../doors/http/index.ts';
 import {
   createDpopVerifier,
   createIdentity,
@@ -48,12 +55,15 @@ import { loadPolicy, loadTls, logSignerOf, openKeys, openStore, type OpenKeys } 
 import { createResponses } from './responses.ts';
 import { createQuarantines, createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
+import { makeTlsRoom, openAuthorities, type OpenAuthorities } from './tls-authority.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
 
 const looksPerHour = 600;
 
 export interface RunningBroker {
   readonly port: number;
+  /** Of the listener for lists and OCSP, when there is one. */
+  readonly pkiPort: number | undefined;
   readonly rooms: Rooms;
   /** Reads policy and TLS certificate anew. A file with a mistake is refused whole and what is in force stays. */
   reload(): Promise<void>;
@@ -80,6 +90,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   // 1. Everything that a person may have to mend, before anything is touched.
   let policy = loadPolicy(config);
   const keys = await openKeys(config, options.passphrase);
+  const authorities = await openAuthorities(config, options.passphrase);
   let tls = loadTls(config);
   const sinks = createSinks(config, { version, clock });
   const quarantines = createQuarantines(config, { version, clock });
@@ -100,6 +111,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     await store.close();
   };
   let door: HttpDoor | undefined;
+  let pkiDoor: PkiDoor | undefined;
   try {
     // 3. Directories and rooms.
     const metrics = createMetrics();
@@ -122,7 +134,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       random: systemRandom,
       tell: tellOf(log),
     });
-    const own = { config, keys, store, logSigner, clock };
+    const own = { config, keys, authorities, store, logSigner, clock };
     followers = followersOf(config, directories);
     const responses = createResponses(config, { quarantines, listSigner: keys.lists, clock });
     const parts = { ...own, directories, delivery, lists, metrics, cosigning, followers, responses };
@@ -151,6 +163,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const metricsAllowed = addressFilter(config.metrics.allow);
     const opened = await openHttpDoor({ rooms, metrics, log, version, host, port, tls, metricsAllowed });
     door = opened;
+    pkiDoor = await openPki(config, rooms);
     warnOfExpiry(tls.certificate, log, clock.nowMs());
     const timers = startTimers(
       rooms,
@@ -160,6 +173,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     delivery.start();
     return {
       port: opened.port,
+      pkiPort: pkiDoor?.port,
       rooms,
       async reload() {
         const [nextPolicy, nextTls] = [loadPolicy(config), loadTls(config)];
@@ -170,9 +184,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
         opened.replaceCertificate(tls);
         warnOfExpiry(tls.certificate, log, clock.nowMs());
       },
-      stop: () => stop(rooms, { door: opened, timers, delivery, witnesses, closeAll }),
+      stop: () => stop(rooms, { door: opened, pkiDoor, timers, delivery, witnesses, closeAll }),
     };
   } catch (error) {
+    await pkiDoor?.close();
     await door?.close(0);
     await closeAll();
     throw error;
@@ -183,6 +198,7 @@ interface RoomParts {
   readonly lists: ListWorker;
   readonly config: Config;
   readonly keys: OpenKeys;
+  readonly authorities: OpenAuthorities | undefined;
   readonly store: Store;
   readonly logSigner: LogSigner;
   readonly directories: readonly Directory[];
@@ -196,7 +212,7 @@ interface RoomParts {
 }
 
 async function makeRooms(parts: RoomParts): Promise<Rooms> {
-  const { config, keys, store, logSigner, directories, delivery, lists } = parts;
+  const { config, keys, authorities, store, logSigner, directories, delivery, lists } = parts;
   const { metrics, clock, policy, cosigning, followers, responses } = parts;
   const issuer = createSshUserIssuer({ signer: keys.userCa, random: systemRandom });
   const hostIssuer = createSshHostIssuer({ signer: keys.hostCa, random: systemRandom });
@@ -225,6 +241,7 @@ async function makeRooms(parts: RoomParts): Promise<Rooms> {
     checkpointKeep: checkpointFile(config.log.checkpoint),
     cosigning,
     krl,
+    tls: authorities && makeTlsRoom(authorities, { store, clock }),
     hosts: createHostRooms({
       config,
       store,
@@ -349,17 +366,20 @@ function warnOfExpiry(certificate: string, log: Logger, nowMs: number): void {
 
 interface Running {
   readonly door: HttpDoor;
+  readonly pkiDoor: PkiDoor | undefined;
   readonly timers: Timers;
   readonly delivery: LogDelivery;
   readonly witnesses: Witnesses | undefined;
   readonly closeAll: () => Promise<void>;
 }
 
-async function stop(rooms: Rooms, { door, timers, delivery, witnesses, closeAll }: Running): Promise<void> {
+async function stop(rooms: Rooms, running: Running): Promise<void> {
+  const { door, pkiDoor, timers, delivery, witnesses, closeAll } = running;
   await timers.stop();
   rooms.hosts.waiting.close();
   // Who waits for a quorum is told now, and the door can close.
   await witnesses?.close();
+  await pkiDoor?.close();
   await door.close();
   try {
     await shutDown(rooms);
@@ -369,6 +389,12 @@ async function stop(rooms: Rooms, { door, timers, delivery, witnesses, closeAll 
     await delivery.stop();
     await closeAll();
   }
+}
+
+/** The listener for those who check certificates: without TLS, which could not be checked without it. */
+async function openPki(config: Config, { tls }: Rooms): Promise<PkiDoor | undefined> {
+  const listen = config['tls-authority']?.listen;
+  return listen === undefined || tls === undefined ? undefined : openPkiDoor(tls, listenAddress(listen));
 }
 
 function listenAddress(listen: string): { host: string; port: number } {

@@ -8,6 +8,7 @@ import { departures } from './config-departures.ts';
 import { duration, name, namesDiffer, path } from './config-fields.ts';
 import { absoluteQuarantine, responses } from './config-responses.ts';
 import { absoluteSink, sinks } from './config-sinks.ts';
+import { tlsAuthority } from './config-tls-authority.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
 import { databaseUrlForm, isDatabaseUrl } from './database.ts';
@@ -146,6 +147,7 @@ const schema = z.strictObject({
   metrics: z.strictObject({ allow: z.array(network).max(64) }).default({ allow: ['127.0.0.0/8', '::1/128'] }),
   directories: z.array(directory).min(1).max(16).superRefine(namesDiffer('directory')),
   sinks,
+  'tls-authority': tlsAuthority,
 });
 function hasStore({ data, database }: z.output<typeof schema>, context: z.RefinementCtx): void {
   if (data !== undefined || database !== undefined) return;
@@ -281,6 +283,10 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
       },
     },
     sinks: config.sinks.map((sink) => absoluteSink(sink, full)),
+    'tls-authority': config['tls-authority'] && {
+      ...config['tls-authority'],
+      folder: full(config['tls-authority'].folder),
+    },
     keys: {
       folder: full(config.keys.folder),
       passphrase: 'file' in source ? { file: full(source.file) } : source,

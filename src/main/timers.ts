@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import {
   applyRetention,
   followLogins,
+  catchUpCrls,
   heartbeat,
   keepCheckpoint,
   refreshTrust,
@@ -69,6 +70,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
       every(work.lookEveryMs, 'following a directory', () => follower.look(rooms)),
     ),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
+    every(catchUpEveryMs, 'publishing the CRLs', async () => rooms.tls && catchUpCrls(rooms.tls)),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),
     // Beside the door: a backlog of years, or another broker that is at it, keeps nobody out.

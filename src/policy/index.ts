@@ -16,3 +16,4 @@ export type { Policy } from './policy.ts';
 export type { OwnerOf, UserCertificateQuestion } from './question.ts';
 export { attributesUsed, protectedPrincipals, rolesOf } from './roles.ts';
 export * from './still-grants.ts';
+export * from './tls.ts';

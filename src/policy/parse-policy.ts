@@ -3,6 +3,7 @@ import type { DirectoryKind } from '../identity/index.ts';
 import type { Policy, Profile } from './policy.ts';
 import { readHostGroups } from './read-host-group.ts';
 import { readPrincipal, readProfile } from './read-profile.ts';
+import { readTlsProfile } from './read-tls-profile.ts';
 import { readWho } from './read-who.ts';
 import type { ReadContext } from './read-who.ts';
 import { YamlReader } from './yaml-reader.ts';
@@ -48,6 +49,7 @@ function readPolicy(
     'protected-principals',
     'profiles',
     'host-groups',
+    'tls-profiles',
   ]);
   const version = fields.require('version');
   if (version !== undefined && yaml.text(version, 'version') !== '1')
@@ -65,6 +67,10 @@ function readPolicy(
     ? []
     : yaml.entries(profilesNode, 'profiles'))
     profiles.push(readProfile(context, key, keyNode, value));
+  const tlsNode = fields.get('tls-profiles');
+  const tlsProfiles = (tlsNode === undefined ? [] : yaml.entries(tlsNode, 'tls-profiles')).map(
+    ({ key, keyNode, value }) => readTlsProfile(context, key, keyNode, value),
+  );
   const sharedPrincipals = new Map<string, Profile[]>();
   for (const profile of profiles)
     for (const name of profile.explicitFolded)
@@ -77,6 +83,7 @@ function readPolicy(
     protectedPrincipals,
     profiles,
     profileByName: new Map(profiles.map((profile) => [profile.name, profile])),
+    tlsProfiles: new Map(tlsProfiles.map((profile) => [profile.name, profile])),
     sharedPrincipals,
     hostGroups: readHostGroups(context, fields.get('host-groups')),
     attributes: context.attributes,

@@ -3,6 +3,7 @@ import type { HostGroup } from './host-group.ts';
 import type { DecisionStep } from './grant.ts';
 import type { Networks } from './networks.ts';
 import type { Derivation } from './principals.ts';
+import type { TlsProfile } from './tls.ts';
 import type { Who } from './who.ts';
 import type { WeeklyWindow } from './windows.ts';
 
@@ -70,6 +71,8 @@ export interface Policy {
   /** In file order, which decides when the caller names none. */
   readonly profiles: readonly Profile[];
   readonly profileByName: ReadonlyMap<string, Profile>;
+  /** Profiles of `tls-profiles` by name. */
+  readonly tlsProfiles: ReadonlyMap<string, TlsProfile>;
   /** Explicit principals in lower case, with the profiles that give them: a derived name must not reach a shared account. */
   readonly sharedPrincipals: ReadonlyMap<string, readonly Profile[]>;
   /** By name; `default` is always there. */

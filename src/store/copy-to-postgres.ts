@@ -95,6 +95,44 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     changed_ms: 'bigint',
     approvals: 'text',
   },
+  x509_ca: { fingerprint: 'text', name: 'text', since_ms: 'bigint' },
+  x509_credential: {
+    id: 'bigint',
+    serial: 'text',
+    ca_fp: 'text',
+    kind: 'text',
+    person_id: 'text',
+    subject_id: 'text',
+    login: 'text',
+    profile: 'text',
+    common_name: 'text',
+    names: 'text',
+    key_type: 'text',
+    key_fp: 'text',
+    not_before: 'bigint',
+    not_after: 'bigint',
+    issued_ms: 'bigint',
+    renews: 'text',
+    revoked_ms: 'bigint',
+    revoked_reason: 'text',
+    revoked_code: 'text',
+    act: 'bigint',
+  },
+  crl: {
+    ca_fp: 'text',
+    number: 'bigint',
+    published_ms: 'bigint',
+    next_update_ms: 'bigint',
+    acts: 'bigint',
+    base_number: 'bigint',
+    base_acts: 'bigint',
+    base_ms: 'bigint',
+    next_base_number: 'bigint',
+    next_base_acts: 'bigint',
+    next_base_ms: 'bigint',
+    delta_list: 'bytea',
+    full_list: 'bytea',
+  },
   log_opening: { idx: 'bigint', openings: 'text' },
   host: {
     id: 'text',
@@ -225,8 +263,13 @@ async function copyWithin(
     await run(
       "SELECT setval(pg_get_serial_sequence('ca', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM ca), false)",
     );
-    const acts = from.prepare('SELECT acts FROM revocation_count').get()?.['acts'];
-    await run('UPDATE revocation_count SET acts = $1', [acts]);
+    await run(
+      "SELECT setval(pg_get_serial_sequence('x509_credential', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM x509_credential), false)",
+    );
+    for (const table of ['revocation_count', 'x509_revocation_count']) {
+      const acts = from.prepare(`SELECT acts FROM ${table}`).get()?.['acts'];
+      await run(`UPDATE ${table} SET acts = $1`, [acts]);
+    }
     await beginProofMemory(run);
     await run('COMMIT');
     isOver = true;

@@ -8,6 +8,7 @@ const expected = {
   'ecdsa-p256': { algorithm: 'ecdsa-p256', hash: 'sha256', sizeBytes: 64 },
   'ecdsa-p384': { algorithm: 'ecdsa-p384', hash: 'sha384', sizeBytes: 96 },
   'ecdsa-p521': { algorithm: 'ecdsa-p521', hash: 'sha512', sizeBytes: 132 },
+  'rsa-2048': { algorithm: 'rsa-sha2-512', hash: 'sha512', sizeBytes: 256 },
   'rsa-3072': { algorithm: 'rsa-sha2-512', hash: 'sha512', sizeBytes: 384 },
   'rsa-4096': { algorithm: 'rsa-sha2-512', hash: 'sha512', sizeBytes: 512 },
 } as const;

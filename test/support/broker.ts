@@ -137,7 +137,14 @@ export interface LoggedInClient extends BrokerClient {
 export async function startTestBroker(
   options: BrokerFolderOptions & { readonly clock?: Clock } = {},
 ): Promise<TestBroker> {
-  const made = await makeBrokerFolder(options);
+  return startBrokerIn(await makeBrokerFolder(options), options);
+}
+
+/** The same in a folder that was made before, and changed since. */
+export async function startBrokerIn(
+  made: BrokerFolder,
+  options: { readonly clock?: Clock } = {},
+): Promise<TestBroker> {
   const lines: string[] = [];
   const config = loadConfig(made.configFile);
   const running = await startBroker({

@@ -86,7 +86,8 @@ function changeWords(item: LogEntry): readonly string[] {
 }
 
 function publicationWords(item: LogEntry): readonly string[] {
-  const [size, serials] = [textAt(item, 'artifact', 'size'), textAt(item, 'list', 'serials')];
+  const size = textAt(item, 'artifact', 'size');
+  const serials = textAt(item, 'list', 'serials') || textAt(item, 'crl', 'serials');
   return [
     labelled('version', textAt(item, 'artifact', 'version')),
     serials === '' ? '' : `${serials} revoked`,
@@ -104,6 +105,8 @@ function systemWords(item: LogEntry): readonly string[] {
     labelled('version', textAt(item, 'system', 'version')),
     textAt(item, 'ca', 'algorithm'),
     textAt(item, 'ca', 'ssh_user_ca_fp'),
+    textAt(item, 'authority', 'name'),
+    labelled('serial', textAt(item, 'ocsp', 'serial')),
   ];
 }
 

@@ -114,6 +114,31 @@ export interface RestoreOptions {
   readonly passphraseFile: string | undefined;
 }
 
+/** Kinds of key for TLS authorities, the usual one first. */
+export const tlsCaTypes = ['rsa-3072', 'ecdsa-p256', 'ecdsa-p384'] as const;
+export type TlsCaType = (typeof tlsCaTypes)[number];
+
+export interface TlsInitOptions {
+  readonly configFile: string;
+  readonly algorithm: TlsCaType;
+  /** Begins the names of the authorities: `NAME Root CA`. */
+  readonly name: string;
+  readonly organization?: string;
+  /** `http://…` without a path: where lists and OCSP will be. It stands in every certificate. */
+  readonly address: string;
+  /** The file that the key of the root goes into, to be taken away. */
+  readonly rootKey: string;
+  /** Undefined: asked for. */
+  readonly rootPassphraseFile: string | undefined;
+  /** Domains and networks that the issuing authority is bound to; none: any. */
+  readonly permitDns: readonly string[];
+  readonly permitNetworks: readonly string[];
+  /** How long the list of the root is good. */
+  readonly rootCrlDays: number;
+  /** Also an authority for Windows logons. */
+  readonly logon: boolean;
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -149,6 +174,11 @@ export interface OperatorCommands {
    * @throws CodedError `store.in_use`, `store.not_empty`
    */
   copyStore(options: CopyOptions, io: OperatorIo): Promise<Outcome>;
+  /**
+   * Makes a root and what signs under it, or nothing. @throws CodedError `main.tls_authority_exists`, `main.cannot_write`, `keys.exists`,
+   * `keys.weak_passphrase`
+   */
+  initTls(options: TlsInitOptions, io: OperatorIo): Promise<Outcome>;
   /** Makes the folder of a witness, or nothing. @throws CodedError `main.folder_not_empty`, `main.cannot_write` */
   initWitness(options: WitnessInitOptions): Promise<Outcome>;
   /** Runs a witness until SIGINT or SIGTERM. It writes its own log. */

@@ -10,6 +10,7 @@ import { addIbmiCommands } from './table-ibmi.ts';
 import { addHostCommands } from './table-hosts.ts';
 import { addOperatorCommands } from './table-operator.ts';
 import { addPersonCommands } from './table-person.ts';
+import { addTlsCommands } from './table-tls.ts';
 import { addWitnessCommands } from './table-witness.ts';
 import { several, type LoadOperator, type Table } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -117,6 +118,7 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 broker unreachable, 4 not lo
   addHostCommands(program, table);
   addAuditCommands(program, table);
   addIbmiCommands(program, table);
+  addTlsCommands(program, table);
   addOperatorCommands(program, table);
   addWitnessCommands(program, table);
   addJsonOption(program);

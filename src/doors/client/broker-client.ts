@@ -13,6 +13,7 @@ import { loginCalls, type LoginCalls } from './login-calls.ts';
 import { probeCalls, type ProbeCalls } from './probe-calls.ts';
 import type { ProofKey } from './proof.ts';
 import { signProof } from './proof.ts';
+import { createTlsClient, type TlsClient } from './tls-client.ts';
 import type { HttpAnswer, Timeouts, Transport } from './transport.ts';
 import { bodyChunks, collect, createTransport } from './transport.ts';
 
@@ -42,7 +43,7 @@ export type Query = Readonly<Record<string, string | undefined>>;
  * The broker's API, typed. Every method throws the broker's refusal with the broker's own code; when the broker cannot be
  * talked to, an error for which `isUnreachable` is true; `client.bad_answer` for an answer that breaks the contract.
  */
-export interface BrokerClient extends HostCalls, LoginCalls, ProbeCalls {
+export interface BrokerClient extends HostCalls, LoginCalls, ProbeCalls, TlsClient {
   login(
     asked: { readonly login: string; readonly password: string; readonly directory?: string },
     proofKey: ProofKey,
@@ -113,6 +114,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     ...hostCalls(json),
     ...loginCalls(json),
     ...probeCalls(json),
+    ...createTlsClient(json),
     login: async (asked, proofKey) =>
       read.readLogin(await json({ method: 'POST', path: '/v1/login', body: asked, proofKey }, 'login')),
     session: async () => read.readSession(await json({ method: 'GET', path: '/v1/session' }, 'session')),

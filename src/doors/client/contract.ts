@@ -1,6 +1,7 @@
 import type { Serial } from '../../kernel/index.ts';
 import { toRfc3339 } from '../../kernel/index.ts';
 import type { Answer } from './answer.ts';
+import { readTlsCertificate, type TlsCertificate } from './tls-client.ts';
 
 /** Printable ASCII without white space: what an Authorization header can carry (RFC 9110 section 11.2). */
 export const tokenGrammar = /^[A-Za-z0-9._~+/=-]{16,1024}$/;
@@ -267,6 +268,7 @@ export interface RevokeAnswer {
   /** False: a rehearsal, nothing was changed. */
   readonly applied: boolean;
   readonly credentials: readonly Credential[];
+  readonly tlsCredentials: readonly TlsCertificate[];
   /** Broker sessions that end with them. */
   readonly sessions: number;
   readonly lockedPerson: { readonly id: string; readonly login: string } | undefined;
@@ -287,6 +289,10 @@ export function readRevoked(answer: Answer): RevokeAnswer {
   return {
     applied: answer.flag('applied'),
     credentials: answer.objects('credentials', 1_000_000).map(readCredential),
+    // A broker without certificates for TLS may leave it out.
+    tlsCredentials: answer.has('tlsCredentials')
+      ? answer.objects('tlsCredentials', 1_000_000).map(readTlsCertificate)
+      : [],
     sessions: answer.count('sessions'),
     lockedPerson: locked && { id: locked.text('id', 200), login: locked.text('login', 400) },
     krl: krl && {
@@ -323,58 +329,6 @@ export interface Page<Item> {
   /** Give it back as `after` for the next page. */
   readonly next: string | undefined;
 }
-
-/** What entries are about, as docs/formats/log.md lists it. A newer broker may know more. */
-export const logTypes = [
-  'auth.login',
-  'auth.fail',
-  'auth.logout',
-  'cred.issue',
-  'cred.issue_denied',
-  'cred.void',
-  'cred.revoke',
-  'session.revoke',
-  'subject.lock',
-  'subject.unlock',
-  'host.token_new',
-  'host.token_drop',
-  'host.enrol',
-  'host.approve',
-  'host.retire',
-  'host.conflict',
-  'host.resolve',
-  'krl.publish',
-  'ca.create',
-  'policy.change',
-  'directory.change',
-  'departure.hold',
-  'departure.approve',
-  'departure.reject',
-  'departure.withdraw',
-  'principal.release',
-  'probe.report',
-  'host.alert',
-  'host.feed_gap',
-  'host.session',
-  'login.seen',
-  'login.unexplained',
-  'response.request',
-  'response.approve',
-  'response.reject',
-  'response.execute',
-  'log.read',
-  'log.export',
-  'log.erase',
-  'log.epoch',
-  'log.heartbeat',
-  'sink.fail',
-  'sink.recover',
-  'witness.fail',
-  'witness.recover',
-  'system.start',
-  'system.stop',
-  'system.restore',
-] as const;
 
 /** One log entry as the broker showed it; the proof that it is in the log is the work of `audit verify`. */
 export interface LogEntry {

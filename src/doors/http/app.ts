@@ -15,6 +15,7 @@ import { readJson, readText } from './body.ts';
 import { readiness } from './health.ts';
 import type { HttpDoorOptions } from './server.ts';
 import { openApiDocument } from './openapi.ts';
+import { answerPki } from './pki.ts';
 import { problemOf, retryAfterSeconds } from './problem.ts';
 import { route, type Answer, type BytesAnswer, type Route } from './route.ts';
 import { routes } from './routes.ts';
@@ -29,9 +30,19 @@ export function createApp(options: AppOptions): Express {
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(frame(options));
+  app.use(pki(options));
   app.use(dispatch(options));
   app.use(errorHandler(options));
   return app;
+}
+
+/** Lists and issuers, as the listener without TLS serves them. */
+function pki({ rooms }: AppOptions): RequestHandler {
+  return async (request, response, next) => {
+    if (rooms.tls === undefined || !(await answerPki(rooms.tls, request, response, rooms.clock.nowMs())))
+      next();
+    else response.locals['route'] = '/pki';
+  };
 }
 
 /** What every answer has, whatever becomes of the request; and one observation for each. */

@@ -6,3 +6,4 @@
 export { allRoutes } from './app.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { openHttpDoor, type Deadlines, type HttpDoor, type HttpDoorOptions } from './server.ts';
+export { openPkiDoor, type PkiDoor } from './pki.ts';

@@ -20,6 +20,8 @@ import { hostRoutes } from './routes-hosts.ts';
 import { route, toUint64, type Route } from './route.ts';
 import { loginRoutes } from './routes-logins.ts';
 import { probeRoutes } from './routes-probe.ts';
+import { tlsRoutes } from './routes-tls.ts';
+import { viewTls } from './views-tls.ts';
 import * as schema from './schemas.ts';
 import {
   viewCredential,
@@ -35,6 +37,7 @@ import {
 export const routes: readonly Route[] = [
   ...hostRoutes,
   ...probeRoutes,
+  ...tlsRoutes,
   route({
     method: 'post',
     path: '/v1/login',
@@ -180,6 +183,7 @@ export const routes: readonly Route[] = [
         json: {
           applied: done.applied,
           credentials: done.credentials.map((credential) => viewCredential(credential, nowMs)),
+          tlsCredentials: done.tlsCredentials.map((credential) => viewTls(credential, nowMs)),
           sessions: done.sessions,
           ...(lockedPerson === undefined
             ? {}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tlsCertificate } from './schemas-tls.ts';
 
 /** Every text is bounded; unknown fields are refused, so that a misspelt one is not silently ignored. */
 export const text = (maxChars: number): z.ZodString =>
@@ -161,6 +162,7 @@ export const credential = z.object({
 export const revokeAnswer = z.object({
   applied: z.boolean(),
   credentials: z.array(credential),
+  tlsCredentials: z.array(tlsCertificate),
   sessions: z.number().int(),
   lockedPerson: personRef.optional(),
   krl: z

@@ -133,6 +133,17 @@ function entity(entry: OpenedEntry): Fields {
     return { type: 'Policy', type_id: 5, name: 'policy', version: text('change', 'after') };
   if (type === 'krl.publish')
     return { type: 'revocation list', type_id: 99, name: 'krl', version: text('artifact', 'version') };
+  if (type === 'crl.publish')
+    return { type: 'revocation list', type_id: 99, name: 'crl', version: text('artifact', 'version') };
+  if (type === 'tls.authority')
+    return {
+      type: 'authority',
+      type_id: 99,
+      name: text('authority', 'name'),
+      uid: text('authority', 'ca_fp'),
+    };
+  if (type === 'ocsp.signer')
+    return { type: 'certificate', type_id: 99, name: 'ocsp-signer', uid: text('ocsp', 'serial') };
   if (type === 'ca.create')
     return { type: 'authority', type_id: 99, name: 'ssh-user-ca', uid: text('ca', 'ssh_user_ca_fp') };
   const kind = text('target', 'kind') ?? (type.startsWith('log.') ? 'log' : 'unknown');

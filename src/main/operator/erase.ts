@@ -31,11 +31,12 @@ export async function erasePerson(options: EraseOptions, io: OperatorIo): Promis
     const person = await findSeen(store, options.person);
     const nowMs = systemClock.nowMs();
     const live = await store.liveCredentials({ kind: 'person', personId: person.personId }, nowMs);
+    const tls = await store.liveTls({ kind: 'person', personId: person.personId }, nowMs);
     const sessions = await store.sessionsOf(person.personId, nowMs);
-    if (live.length > 0 || sessions > 0) {
+    if (live.length + tls.length > 0 || sessions > 0) {
       throw new CodedError(
         'main.person_has_access',
-        `${printable(person.login, 64)} has ${live.length} live certificates and ${sessions} sessions: nobody who may still log in is forgotten.`,
+        `${printable(person.login, 64)} has ${live.length + tls.length} live certificates and ${sessions} sessions: nobody who may still log in is forgotten.`,
         { next: 'Start the broker, `sallyport admin revoke --person`, stop it, and say this again.' },
       );
     }

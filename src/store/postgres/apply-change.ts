@@ -8,6 +8,7 @@ import { applyDepartures } from './departures.ts';
 import { applyHosts } from './hosts.ts';
 import { sendResponses } from './responses.ts';
 import { applySerials, insertCredential } from './serial-blocks.ts';
+import { applyTls, eraseTls } from './tls.ts';
 
 /**
  * Sends the rows of one change, in the order of its fields, within the transaction that is open; nothing waits for an answer.
@@ -25,10 +26,14 @@ export function applyChange(run: Run, owner: string, change: Change): Promise<un
   if (change.credential !== undefined) insertCredential(send, owner, change.credential);
   applyClaims(send, change);
   applyRevocation(send, change);
+  if (change.tls !== undefined) applyTls(send, change.tls);
   if (change.publication !== undefined) applyPublication(send, change.publication);
   if (change.hosts !== undefined) applyHosts(send, owner, change.hosts);
   applySerials(send, owner, change);
-  if (change.erase !== undefined) erase(send, change.erase);
+  if (change.erase !== undefined) {
+    erase(send, change.erase);
+    eraseTls(send, change.erase);
+  }
   if (change.cosigned !== undefined) keepCosigned(send, change.cosigned);
   if (change.moveSink !== undefined) moveSink(send, change.moveSink);
   if (change.probed !== undefined) sendProbedPorts(send, change.probed);

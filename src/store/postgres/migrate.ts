@@ -10,6 +10,7 @@ import { probedPorts } from '../migrations/postgres/008-probed-ports.ts';
 import { serialIndex } from '../migrations/postgres/009-serial-index.ts';
 import { revokedStays } from '../migrations/postgres/010-revoked-stays.ts';
 import { hourlyQuota } from '../migrations/postgres/011-hourly-quota.ts';
+import { x509 } from '../migrations/postgres/012-x509.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -27,6 +28,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '009-serial-index', sql: serialIndex },
   { name: '010-revoked-stays', sql: revokedStays },
   { name: '011-hourly-quota', sql: hourlyQuota },
+  { name: '012-x509', sql: x509 },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

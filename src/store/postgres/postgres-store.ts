@@ -114,7 +114,7 @@ async function scrub(
   address: PostgresAddress,
   how: 'quick' | 'thorough',
 ): Promise<'scrubbed' | 'not_permitted'> {
-  const tables = 'log_opening, log_reason, credential, person, session';
+  const tables = 'log_opening, log_reason, credential, x509_credential, person, session';
   try {
     // It waits for everybody who reads these tables, be it a backup that takes an hour.
     const warned = await runAlone(address, `VACUUM ${how === 'thorough' ? '(FULL, ANALYZE)' : ''} ${tables}`);

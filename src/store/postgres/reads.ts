@@ -20,6 +20,7 @@ import { createProbedPortReads } from './probed-ports.ts';
 import { createReportedLoginReads } from './reported-logins.ts';
 import { createResponseReads } from './responses.ts';
 import { abandonedBlocks } from './serial-blocks.ts';
+import { createTlsReads } from './tls.ts';
 
 const credentialColumns = 'c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id';
 const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
@@ -44,6 +45,7 @@ export function createReads(run: Run, { catchUp, inTransaction }: ReadOptions): 
     ...createProbedPortReads(all),
     ...createHostReads(all, one),
     ...createResponseReads(all),
+    ...createTlsReads(run),
     async session(tokenHash) {
       const row = await one('SELECT * FROM session WHERE token_hash = $1', tokenHash);
       return row && toSession(row);

@@ -8,6 +8,7 @@ import { applyDepartures } from './departures.ts';
 import { applyResponses } from './responses.ts';
 import { applySerials, checkHeld, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
+import { applyTls, eraseTls } from './tls.ts';
 
 /** Writes the rows of one change, in the order of its fields, within the transaction that is open. */
 export type ApplyChange = (change: Change) => void;
@@ -31,10 +32,14 @@ export function createApplyChange(statement: Statements, before: ReservedBefore)
     applyPeople(writing, change);
     applyCredential(writing, change);
     applyRevocation(writing, change);
+    if (change.tls !== undefined) applyTls(writing.run, change.tls);
     if (change.publication !== undefined) applyPublication(writing, change.publication);
     if (change.hosts !== undefined) applyHosts(statement, before, change.hosts);
     applySerials(statement, before, change);
-    if (change.erase !== undefined) erase(writing, change.erase);
+    if (change.erase !== undefined) {
+      erase(writing, change.erase);
+      eraseTls(writing.run, change.erase);
+    }
     if (change.cosigned !== undefined) keepCosigned(writing, change.cosigned);
     if (change.moveSink !== undefined) moveSink(writing, change.moveSink);
     if (change.probed !== undefined) applyProbedPorts(writing.run, change.probed);

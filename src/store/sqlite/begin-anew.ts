@@ -107,6 +107,8 @@ function skipVersions(statement: Statements, { skip, floor }: NewLog): bigint {
     `INSERT INTO publication VALUES ('krl', max(?1, ?2), 0, x'', '', '', 0)
      ON CONFLICT (kind) DO UPDATE SET version = max(version + ?1, ?2)`,
   ).run(skip, floor);
+  // The same for CRLs; without a list that counts these acts, the start publishes one.
+  statement('UPDATE crl SET number = max(number + ?, ?), acts = -1').run(skip, floor);
   return statement("SELECT version FROM publication WHERE kind = 'krl'").get()?.['version'] as bigint;
 }
 

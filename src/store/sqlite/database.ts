@@ -13,6 +13,7 @@ import { responses } from '../migrations/008-responses.ts';
 import { probedPorts } from '../migrations/009-probed-ports.ts';
 import { serialIndex } from '../migrations/010-serial-index.ts';
 import { revokedStays } from '../migrations/011-revoked-stays.ts';
+import { x509 } from '../migrations/012-x509.ts';
 
 const migrations = [
   first,
@@ -26,6 +27,7 @@ const migrations = [
   probedPorts,
   serialIndex,
   revokedStays,
+  x509,
 ];
 const databaseName = 'sallyport.db';
 

@@ -21,6 +21,7 @@ import { createReportedLoginReads } from './reported-logins.ts';
 import { createResponseReads } from './responses.ts';
 import { abandonedBlocks, type ReservedBefore } from './serial-blocks.ts';
 import type { Statements } from './statements.ts';
+import { createTlsReads } from './tls.ts';
 
 const credentialColumns = `c.*, ca.fingerprint AS ca_fp FROM credential c JOIN ca ON ca.id = c.ca_id`;
 const entryColumns = 'e.idx, e.leaf_hash, e.entry, o.openings';
@@ -47,6 +48,7 @@ export function createReads(statement: Statements, before: ReservedBefore, catch
     ...createProbedPortReads(all),
     ...createHostReads(all, one),
     ...createResponseReads(all),
+    ...createTlsReads(statement),
     session: async (tokenHash) => point.session(tokenHash),
     person: async (personId) => point.person(personId),
     principalOwners: async (principals) => point.principalOwners(principals),

@@ -148,6 +148,7 @@ describe('progress of the operator’s commands', () => {
       migrateStore: none,
       reindexStore: none,
       copyStore: none,
+      initTls: none,
       initWitness: none,
       serveWitness: none,
       [method]: slow,

@@ -229,6 +229,7 @@ describe('the operator’s commands', () => {
       Promise.resolve({ value: null, lines: [] })
     ),
     serveWitness: (options) => Promise.resolve(void calls.push(['serveWitness', options])),
+    initTls: (options) => Promise.resolve((calls.push(['initTls', options]), outcome)),
     people: (action, options) => Promise.resolve((calls.push([action, options]), outcome)),
     erasePerson: (options) => Promise.resolve((calls.push(['erase', options]), outcome)),
     reindexStore: (options) => Promise.resolve((calls.push(['reindex', options]), outcome)),

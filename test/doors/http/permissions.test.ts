@@ -10,10 +10,13 @@ import {
   auditor as reader,
   bob,
   boss,
-  startTestBroker,
+  makeBrokerFolder,
+  startBrokerIn,
   type TestBroker,
 } from '../../support/broker.ts';
 import { newProtocolHost } from '../../support/protocol-host.ts';
+import { addTlsAuthority } from '../../support/tls-authority.ts';
+import { newRenewal } from '../../support/tls-renewal.ts';
 import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
 
 const auditor = { ...reader, groups: ['auditors', 'users'] };
@@ -34,7 +37,9 @@ interface Held {
 const held: Record<string, Held> = {};
 
 beforeAll(async () => {
-  broker = await startTestBroker({ people: [boss, alice, bob, auditor, dora], clock });
+  const made = await makeBrokerFolder({ people: [boss, alice, bob, auditor, dora] });
+  await addTlsAuthority(made);
+  broker = await startBrokerIn(made, { clock });
   held['expired'] = await broker.loggedIn(alice);
   skewMs += 6 * 3_600_000;
   held['revoked'] = await broker.loggedIn(bob);
@@ -90,6 +95,10 @@ async function newHost(): Promise<void> {
   await newToken();
   await machine.enrol(broker, tokenOfHost.token, [nameOfHost()]);
 }
+let renewal: object = {};
+async function prepareRenewal(): Promise<void> {
+  renewal = await newRenewal(await broker.loggedIn(boss), new Date(clock.nowMs()).toISOString());
+}
 
 /** A request that succeeds for whoever may make it. A new route belongs in here, or these tests fail. */
 const samples: Readonly<
@@ -108,6 +117,10 @@ const samples: Readonly<
   'delete /v1/session': {},
   'post /v1/ssh/sign': { body: () => ({ publicKey: newPublicKey() }) },
   'get /v1/ca': {},
+  'post /v1/tls/issue': { body: () => ({ profile: 'signon', newKey: { type: 'ecdsa-p256' } }) },
+  'post /v1/tls/renew': { body: () => renewal, prepare: prepareRenewal },
+  'get /v1/tls/certificates': { query: '?limit=5' },
+  'get /v1/tls/authority': {},
   'get /v1/krl': {},
   'get /v1/krl.sig': {},
   'get /v1/hosts/enrol.sh': {},

@@ -134,6 +134,34 @@ export const everyType: readonly EntryDraft[] = [
       list: { ca_fp: 'SHA256:c', serials: 1, key_ids: 0, keys: 0 },
     },
   }),
+  draft('crl.publish', {
+    fields: {
+      artifact: { version: '9', sha256: 'ab'.repeat(32), size: 530 },
+      crl: { ca_fp: 'SHA256:c', serials: 3, base: '4', delta_serials: 1, delta_sha256: 'ab'.repeat(32) },
+    },
+  }),
+  draft('tls.authority', {
+    actor: operator,
+    fields: {
+      authority: {
+        name: 'issuing-1',
+        ca_fp: 'SHA256:c',
+        sha256: 'ab'.repeat(32),
+        root_sha256: 'cd'.repeat(32),
+        not_after: '2031-11-23T08:00:00.000Z',
+      },
+    },
+  }),
+  draft('ocsp.signer', {
+    fields: {
+      ocsp: {
+        ca_fp: 'SHA256:c',
+        serial: '4b'.repeat(20),
+        key_fp: 'SHA256:k',
+        not_after: '2026-11-30T08:00:00.000Z',
+      },
+    },
+  }),
   draft('ca.create', {
     actor: operator,
     fields: {

@@ -1,4 +1,4 @@
-import { parseKeyId, parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
+import { findX509Serial, parseKeyId, parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
 import type { Credential, RevocationTarget, RevokeAnswer } from '../../client/index.ts';
 import { credentialJson } from '../../client/index.ts';
 import type { Result } from '../command.ts';
@@ -11,6 +11,7 @@ import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatShort, formatWhen, parseMoment, zoneOf } from '../times.ts';
+import { tlsJson, tlsTable } from './tls.ts';
 
 export interface RevokeOptions {
   readonly person?: string;
@@ -55,27 +56,32 @@ const readTarget: Readonly<
   Record<'person' | 'serial' | 'key' | 'keyId' | 'before', (value: string, nowMs: number) => RevocationTarget>
 > = {
   person: (value) => ({ kind: 'person', value }),
-  serial: (value) => ({ kind: 'serial', value: parseSerial(value).toString() }),
+  serial: (value) => ({ kind: 'serial', value: findX509Serial(value) ?? parseSerial(value).toString() }),
   key: (value) => ({ kind: 'key', value: keyFingerprint(value) }),
   keyId: (value) => ({ kind: 'key_id', value: parseKeyId(value) }),
   before: (value, nowMs) => ({ kind: 'before', value: parseMoment(value, nowMs) }),
 };
 
 function describeRevocation(terminal: Terminal, answer: RevokeAnswer, lock: boolean): Result {
-  const { applied, credentials, sessions, lockedPerson, krl } = answer;
-  const count = `${credentials.length} ${credentials.length === 1 ? 'certificate' : 'certificates'}`;
+  const { applied, credentials, tlsCredentials, sessions, lockedPerson, krl } = answer;
+  const hits = credentials.length + tlsCredentials.length;
+  const count = `${hits} ${hits === 1 ? 'certificate' : 'certificates'}`;
   const sessionCount = `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
   const locked = lockedPerson === undefined ? undefined : lockedPerson.login;
   const value = {
     applied,
     credentials: credentials.map(credentialJson),
+    tlsCredentials: tlsCredentials.map(tlsJson),
     sessions,
     ...(lockedPerson === undefined ? {} : { lockedPerson }),
     ...(krl === undefined
       ? {}
       : { krl: { ...krl, publishedAtMs: undefined, publishedAt: toRfc3339(krl.publishedAtMs) } }),
   };
-  const table = credentials.length === 0 ? [] : credentialTable(terminal, credentials);
+  const table = [
+    ...(credentials.length === 0 ? [] : credentialTable(terminal, credentials)),
+    ...(tlsCredentials.length === 0 ? [] : tlsTable(terminal, tlsCredentials)),
+  ];
   if (!applied) {
     return {
       value,

@@ -1,0 +1,25 @@
+import type { EntryDraft } from '../accounting/index.ts';
+import { toRfc3339 } from '../kernel/index.ts';
+import type { TlsCredential } from './tls-rows.ts';
+
+/** The log's `cred` field of an X.509 certificate. */
+export function tlsFields(credential: TlsCredential): NonNullable<EntryDraft['fields']> {
+  return {
+    kind: credential.kind,
+    serial: credential.serial,
+    ca_fp: credential.caFingerprint,
+    key_fp: credential.keyFingerprint,
+    key_type: credential.keyType,
+    // Names as they are searched for: without their kinds, the main one first.
+    principals: [
+      ...new Set([
+        credential.commonName,
+        ...credential.names.map((name) => name.slice(name.indexOf(':') + 1)),
+      ]),
+    ],
+    not_before: toRfc3339(Number(credential.notBefore) * 1000),
+    not_after: toRfc3339(Number(credential.notAfter) * 1000),
+    profile: credential.profile,
+    ...(credential.renews === undefined ? {} : { renews: credential.renews }),
+  };
+}

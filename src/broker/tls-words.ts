@@ -1,0 +1,2 @@
+export type { TlsKind } from '../policy/index.ts';
+export type { RevocationReason } from '../revocation/index.ts';

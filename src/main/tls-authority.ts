@@ -1,0 +1,127 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CrlPublisher,
+  OcspResponder,
+  type CrlParts,
+  type Store,
+  type TlsAuthorityRoom,
+  type TlsRoom,
+} from '../broker/index.ts';
+import { createTlsIssuer, type IssuerUrls } from '../issuance/index.ts';
+import { CodedError, systemRandom, type Clock } from '../kernel/index.ts';
+import { createSigner, openKeyFile, readTrustedFile, type KeyPurpose, type Signer } from '../keys/index.ts';
+import { decodePem, readCertificate, readCrl } from '../x509/index.ts';
+import type { Config } from './config.ts';
+import type { TlsAuthorityConfig } from './config-tls-authority.ts';
+
+const issuerFile = /^(issuing|logon)-([1-9]\d{0,3})\.pem$/;
+
+/** An authority as it lies in its files. */
+export interface OpenAuthority {
+  readonly name: string;
+  readonly signer: Signer;
+  /** DER. */
+  readonly certificate: Buffer;
+}
+
+export interface OpenAuthorities {
+  readonly config: TlsAuthorityConfig;
+  /** Newest first. */
+  readonly issuing: readonly OpenAuthority[];
+  readonly logon: readonly OpenAuthority[];
+  readonly root: Buffer;
+  readonly rootCrl: Buffer;
+}
+
+/** The key file of an authority, below `keys.folder`. */
+export function authorityKeyFile(folder: string, name: string): string {
+  return join(folder, `x509-${name}.key`);
+}
+
+/** Where the things of an authority are, as its certificates say. */
+export function urlsOf(address: string, name: string): IssuerUrls {
+  return {
+    crl: `${address}/pki/${name}.crl`,
+    deltaCrl: `${address}/pki/${name}-delta.crl`,
+    ocsp: `${address}/ocsp`,
+    issuer: `${address}/pki/${name}.cer`,
+  };
+}
+
+/** Opens the authorities for TLS; undefined when the configuration names none. @throws CodedError `keys.…`, `x509.…`, `main.no_tls_authority` */
+export async function openAuthorities(
+  config: Config,
+  passphrase: string,
+): Promise<OpenAuthorities | undefined> {
+  const own = config['tls-authority'];
+  if (own === undefined) return undefined;
+  const names = existsSync(own.folder) ? readdirSync(own.folder).filter((name) => issuerFile.test(name)) : [];
+  const sorted = names.map((name) => name.slice(0, -4)).toSorted((a, b) => numberOf(b) - numberOf(a));
+  const open = (kind: 'issuing' | 'logon'): Promise<OpenAuthority[]> =>
+    Promise.all(
+      sorted
+        .filter((name) => name.startsWith(kind))
+        .map(async (name) => {
+          const purpose: KeyPurpose = `x509-${kind}`;
+          const key = await openKeyFile(authorityKeyFile(config.keys.folder, name), purpose, passphrase);
+          return {
+            name,
+            signer: createSigner(key, 'sha256'),
+            certificate: readPemFile(own.folder, `${name}.pem`),
+          };
+        }),
+    );
+  const [issuing, logon] = await Promise.all([open('issuing'), open('logon')]);
+  if (issuing.length === 0) {
+    throw new CodedError('main.no_tls_authority', `There is no authority for TLS in ${own.folder}.`, {
+      next: 'Make one with `sallyport tls init`, or take `tls-authority` out of the configuration.',
+    });
+  }
+  const rootCrl = decodePem(read(own.folder, 'root-crl.pem'), ['X509 CRL']);
+  readCrl(rootCrl);
+  return { config: own, issuing, logon, root: readPemFile(own.folder, 'root.pem'), rootCrl };
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf('-') + 1));
+}
+
+function read(folder: string, name: string): string {
+  return readTrustedFile(join(folder, name), 'The file of the authority').toString('latin1');
+}
+
+function readPemFile(folder: string, name: string): Buffer {
+  const certificate = decodePem(read(folder, name), ['CERTIFICATE']);
+  readCertificate(certificate);
+  return certificate;
+}
+
+/** The rooms of the authorities. @throws CodedError `issuance.wrong_certificate` */
+export function makeTlsRoom(
+  opened: OpenAuthorities,
+  { store, clock }: { readonly store: Store; readonly clock: Clock },
+): TlsRoom {
+  const { config, root, rootCrl } = opened;
+  const room = (authority: OpenAuthority): TlsAuthorityRoom => {
+    const urls = urlsOf(config.address, authority.name);
+    const issuer = createTlsIssuer({ ...authority, urls }, systemRandom);
+    const ocsp = new OcspResponder({ store, clock, issuer, signer: authority.signer });
+    const parts: CrlParts = {
+      store,
+      clock,
+      caFingerprint: issuer.caFingerprint,
+      issuer: { signer: authority.signer, subject: issuer.read.subject, deltaUrl: urls.deltaCrl },
+      lifetimeMs: config['crl-lifetime'],
+      onRevoked: ocsp.learn,
+    };
+    return { issuer, crl: new CrlPublisher(parts), ocsp };
+  };
+  return {
+    issuing: opened.issuing.map(room),
+    logon: opened.logon.map(room),
+    root,
+    rootCrl,
+    address: config.address,
+  };
+}
