@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import { array, constantFrom, sample, string } from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { hostScript } from '../support/host-machine.ts';
 
@@ -77,7 +77,7 @@ test.each([
 });
 
 test('a thousand key ids that look like the rest of a line open no session for our CA', () => {
-  const word = fc.constantFrom(
+  const word = constantFrom(
     '(serial',
     '5)',
     'CA',
@@ -90,8 +90,8 @@ test('a thousand key ids that look like the rest of a line open no session for o
     ', signature count = 1',
     '=',
   );
-  const keyIds = fc.sample(
-    fc.array(word, { minLength: 2, maxLength: 14 }).map((words) => words.join(' ')),
+  const keyIds = sample(
+    array(word, { minLength: 2, maxLength: 14 }).map((words) => words.join(' ')),
     { numRuns: 1000, seed: 7 },
   );
   const lines = keyIds.map(
@@ -103,7 +103,7 @@ test('a thousand key ids that look like the rest of a line open no session for o
 });
 
 test('any bytes at all: one line of printable ASCII for each login, and nothing else', () => {
-  const any = fc.sample(fc.string({ unit: 'binary', maxLength: 300 }), { numRuns: 500, seed: 11 });
+  const any = sample(string({ unit: 'binary', maxLength: 300 }), { numRuns: 500, seed: 11 });
   const lines = any.map(
     (text, at) => `Nov 30 11:00:00 vm sshd[${at + 1}]: ${accepted(text.replaceAll(/[\n\0]/g, ' '))}`,
   );
