@@ -7,6 +7,7 @@
 #   sallyport-host check                  say what is in force and what is wrong; exit code 1 when anything is
 #   sallyport-host login-report [--loop]  send the logins that sshd logged
 #   sallyport-host end-sessions           end those that were opened with a credential that is revoked; sync and the loops do it too
+#   sallyport-host alert SOURCE TEXT…     tell the broker what another watchman on this host saw
 #   sallyport-host uninstall              take everything away again and restore sshd's configuration
 #   sallyport-host help
 #
@@ -810,7 +811,7 @@ reload_service() {
 # ---- logins: read from sshd's log, kept in a queue until the broker has them ----
 
 # The queue is one file, replaced by rename: the place in the log and what was read up to it change together.
-#   queue 1 / boot HEX / next SEQ / last TIME / cursor …   then `login|session|gap SEQ TIME …`
+#   queue 1 / boot HEX / next SEQ / last TIME / cursor …   then `login|session|alert|gap SEQ TIME …`
 
 start_queue() {
   [ -s "$state/queue" ] || printf 'queue 1\nboot %s\nnext 1\n' "$(random_hex)" | keep "$state/queue" 600
@@ -944,7 +945,7 @@ parse_log() {
     }' "$tmp/raw"
 }
 
-# add_items FILE: `login|session|gap TIME …` lines get their numbers and go into the queue, with the new place in the log.
+# add_items FILE: `login|session|alert|gap TIME …` lines get their numbers and go into the queue, with the new place in the log.
 add_items() {
   {
     awk -v cursor="$(cat "$tmp/cursor" 2>/dev/null)" '
@@ -1117,9 +1118,16 @@ report() {
   take_lock log 30 || { warn 'another run reads the log already.'; return 0; }
   read_logins
   drop_lock log
-  while awk '$1 ~ /^(login|session|gap)$/ { found = 1; exit } END { exit !found }' "$state/queue"; do
+  while awk '$1 ~ /^(login|session|alert|gap)$/ { found = 1; exit } END { exit !found }' "$state/queue"; do
     report_some || return
   done
+  # Nothing new is news as well, now and then: a silent host and one that saw nothing are not the same.
+  greater 600 "$(age_of "$state/reported")" || report_some
+}
+
+# age_of FILE: seconds since `keep` wrote the time of then into it; a day when it never did.
+age_of() {
+  awk -v now="$(now)" "$time_functions"'{ then = seconds($1) } END { printf "%.0f", then ? seconds(now) - then : 86400 }' "$1" 2>/dev/null || echo 86400
 }
 
 report_some() {
@@ -1128,19 +1136,24 @@ report_some() {
     echo "host $(host_id)"
     echo "boot $(field boot "$state/queue")"
     awk '
-      $1 !~ /^(login|session|gap)$/ { next }
+      $1 == "next" { number = $2 }
+      $1 !~ /^(login|session|alert|gap)$/ { next }
       !count { print "seq " $2 }
       (size += length($0) + 1) > 200000 || ++count > 500 { exit }
-      { print }' "$state/queue"
+      { print }
+      END { if (!count) print "seq " number }' "$state/queue"
   } >"$tmp/request"
   report_first=$(field seq "$tmp/request")
   ask /v1/hosts/report "$tmp/request" 60 || return
   is_answer || return 1
   report_next=$(field next "$tmp/answer" | head -n 1)
   case $report_next in '' | *[!0-9]* | ????????????????*) report_next=0 ;; esac
+  now | keep "$state/reported" 600
+  [ "$report_next" != "$report_first" ] || ! grep -Eq '^(login|session|alert|gap) ' "$tmp/request" || report_next=0
+  [ "$report_next" != "$report_first" ] || return 0
   greater "$report_next" "$report_first" || { complain 'The broker confirmed nothing of the report.' 'It stays in the queue.'; return 1; }
   take_lock log 30 || return 1
-  awk -v next_one="$report_next" '$1 ~ /^(login|session|gap)$/ && $2 + 0 < next_one + 0 { next } { print }' "$state/queue" | keep "$state/queue" 600
+  awk -v next_one="$report_next" '$1 ~ /^(login|session|alert|gap)$/ && $2 + 0 < next_one + 0 { next } { print }' "$state/queue" | keep "$state/queue" 600
   report_kept=$?
   drop_lock log
   return "$report_kept"
@@ -1343,6 +1356,24 @@ report_command() {
     ! { is_own_identity && load_bundle; } || { end_sessions; report; }
     rest 15
   done
+}
+
+# alert_command SOURCE TEXT…: what another watchman on this host has to say goes into the next report.
+alert_command() {
+  [ $# -ge 2 ] || usage
+  alert_source=$1
+  shift
+  case $alert_source in
+    '' | -* | *[!a-z0-9-]*) die 2 "'$alert_source' cannot be a source." 'Use lower-case letters, digits and hyphens, e.g. fail2ban.' ;;
+  esac
+  [ "${#alert_source}" -le 32 ] || die 2 'The source is too long.' 'Use at most 32 characters.'
+  alert_text=$(printf '%s' "$*" | tr -c ' -~' '?' | cut -c 1-1000)
+  [ -n "$alert_text" ] || usage
+  take_lock log 30 || die 1 'Another run reads the log for too long.' 'Try again.'
+  start_queue && printf 'alert %s %s %s\n' "$(now)" "$alert_source" "$alert_text" >"$tmp/items" && : >"$tmp/cursor" && add_items "$tmp/items"
+  alert_kept=$?
+  drop_lock log
+  [ "$alert_kept" = 0 ] || die 1 'Could not keep the alert.' 'Look whether the disk is full.'
 }
 
 install_command() {
@@ -1618,6 +1649,7 @@ usage: sallyport-host install [--token T | --token-file FILE] [--name FQDN]… [
        sallyport-host check
        sallyport-host login-report [--loop]
        sallyport-host end-sessions
+       sallyport-host alert SOURCE TEXT…   what fail2ban or another watchman has to say goes into the next report
        sallyport-host uninstall
        sallyport-host units             what starts it on systems without systemd, as text
 USAGE
@@ -1633,7 +1665,7 @@ main() {
   command=${1:-help}
   [ $# = 0 ] || shift
   case $command in
-    install | sync | check | login-report | end-sessions | uninstall) begin ;;
+    install | sync | check | login-report | end-sessions | alert | uninstall) begin ;;
     units) unit_text sallyport-host.cron; unit_text aix.txt; unit_text ibmi.txt; exit 0 ;;
     *) usage ;;
   esac
@@ -1643,6 +1675,7 @@ main() {
     check) check_command "$@" ;;
     login-report) report_command "$@" ;;
     end-sessions) sessions_command "$@" ;;
+    alert) alert_command "$@" ;;
     uninstall) uninstall_command "$@" ;;
   esac
 }

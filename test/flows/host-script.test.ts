@@ -136,6 +136,19 @@ describeWithPeers(peers, 'the host script, the real broker and the real sshd', (
     );
     expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
     await neighbour.close();
+    // What its real sshd let in, the broker can explain; and what another watchman says on the host, it hears.
+    const { items, coverage } = await admin.logins({ unexplained: false, limit: '1000' });
+    const explained = items.filter(({ entry }) => entry['type'] === 'login.seen');
+    expect(explained.length).toBeGreaterThanOrEqual(rounds + 1);
+    expect(coverage).toEqual({ enrolledHosts: 1, reportingHosts: 1, gaps: 0 });
+    expect(await machine.run('alert', 'fail2ban', 'sshd: banned\n192.0.2.9')).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    expect((await machine.run('alert', 'Fail2ban!', 'x')).code).toBe(2);
+    expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
+    const alerts = await admin.searchLog({ type: 'host.alert', limit: '10' });
+    expect(alerts.items.map(({ openings }) => openings?.['alert.text'])).toEqual(['sshd: banned?192.0.2.9']);
   }, 600_000);
 
   test('SIGTERM ends the loop at once, and uninstall leaves the first byte', async () => {
