@@ -20,3 +20,4 @@ export * from './to-be-signed.ts';
 export * from './pkcs12.ts';
 export * from './ocsp.ts';
 export * from './der.ts';
+export { listAddressesOf } from './list-addresses.ts';

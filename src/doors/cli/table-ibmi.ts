@@ -28,7 +28,11 @@ export function addIbmiCommands(program: Command, table: Table): void {
       'sallyport probe prod.example.com --ca ca.pem\nsallyport probe --hosts estate.txt --ca ca.pem --html report.html',
     )
     .option('--hosts <FILE>', 'more hosts, one on a line; # begins a remark')
-    .option('--ca <FILE>', 'PEM file of authorities that are ours (may be repeated)', several)
+    .option(
+      '--ca <FILE>',
+      'PEM file of authorities that are ours (may be repeated); those of the broker unless given',
+      several,
+    )
     .option('--ports <LIST>', 'only these: 992,9476, or a service that listens elsewhere, telnet-ssl:2992')
     .option('--log', 'tell the broker, for its log and its metrics; needs a session as admin or auditor')
     .option('--html <FILE>', 'write a report for the files: one page, printable')
@@ -58,6 +62,42 @@ export function addIbmiCommands(program: Command, table: Table): void {
     )
     .action((options: import('./commands/ibmi-apps.ts').AppsOptions & JsonFlag) =>
       run(options.json, async () => (await import('./commands/ibmi-apps.ts')).listApps(options, terminal)),
+    );
+  table
+    .add(
+      ibmi,
+      'issue <host>',
+      'get a certificate from the broker, and write the folder with what is to be done on the system',
+      'sallyport ibmi issue prod.example.com --apps telnet,hostservers --csr telnet.csr --out plan\nsallyport ibmi issue prod.example.com --apps telnet --p12 --compat dcm --name prod --out plan',
+    )
+    .requiredOption('--apps <LIST>', 'applications, as `ibmi apps` names them: telnet,hostservers')
+    .option('--csr <FILE>', 'the request that DCM made: the key stays on the system')
+    .option(
+      '--p12 [FILE]',
+      'the broker makes the key: the bundle goes into the folder, and into FILE as well',
+    )
+    .addOption(
+      new Option('--compat <KIND>', 'how the bundle is encrypted: dcm is what older DCM reads')
+        .choices(['dcm', 'modern'])
+        .default('dcm'),
+    )
+    .addOption(
+      new Option('--key-type <TYPE>', 'with --p12')
+        .choices(['rsa-2048', 'rsa-3072', 'ecdsa-p256', 'ecdsa-p384'])
+        .default('rsa-2048'),
+    )
+    .option('--profile <P>', 'the profile of the policy to use', 'ibmi')
+    .option('--name <NAME>', 'another name or address that clients dial (may be repeated)', several)
+    .addOption(new Option('--days <N>', 'how long it is to live').argParser(parseDays))
+    .option('--reason <T>', 'why, where the policy asks for a reason')
+    .option('--label <LABEL>', 'under which DCM keeps it; by the rule WORD-YEAR-MONTH unless given')
+    .option('--previous-label <LABEL>', 'what is assigned now; the way back leads there')
+    .option('--client-ca <FILE>', 'let in only clients with a certificate of this authority')
+    .requiredOption('--out <DIR>', 'a folder that is not there yet, or is empty')
+    .action((host: string, options: import('./commands/ibmi-issue.ts').IbmiIssueFlags & JsonFlag) =>
+      run(options.json, async () =>
+        (await import('./commands/ibmi-issue.ts')).issueForIbmi(host, options, terminal),
+      ),
     );
   table
     .add(
@@ -92,7 +132,7 @@ export function addIbmiCommands(program: Command, table: Table): void {
       'list what ends soon, by host and application, with the window in which it can be changed',
       'sallyport probe --hosts estate.txt --json > report.json\nsallyport ibmi renewals --report report.json --days 60 --ics renewals.ics',
     )
-    .requiredOption('--report <FILE>', 'what `probe --json` printed')
+    .option('--report <FILE>', 'what `probe --json` printed; without it, what the broker issued')
     .addOption(new Option('--days <N>', 'what ends within so many days').default(60).argParser(parseDays))
     .option('--window <TIME>', 'when people may be cut off, in UTC', 'sun 02:00-04:00')
     .option('--ics <FILE>', 'write a calendar (iCalendar)')
@@ -113,7 +153,11 @@ export function addIbmiCommands(program: Command, table: Table): void {
         .choices(['acs', 'tn5250', 'tn5250j', 'jdbc', 'odbc', 'browser'])
         .makeOptionMandatory(),
     )
-    .requiredOption('--ca <FILE>', 'PEM file of root or issuing authority (may be repeated)', several)
+    .option(
+      '--ca <FILE>',
+      'PEM file of root or issuing authority (may be repeated); those of the broker unless given',
+      several,
+    )
     .requiredOption('--out <DIR>', 'a folder that is not there yet, or is empty')
     .action((options: import('./commands/ibmi-trust.ts').TrustFlags & JsonFlag) =>
       run(options.json, async () => (await import('./commands/ibmi-trust.ts')).makeTrust(options, terminal)),

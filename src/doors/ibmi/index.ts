@@ -7,7 +7,7 @@
 export { encodeCalendar, type CalendarEvent } from './calendar.ts';
 export { nextLabel, parseLabel } from './labels.ts';
 export { chooseSlot, leadDays, parseWindow, type Slot, type WeeklyWindow } from './maintenance-window.ts';
-export { makePlan, type PlanFile } from './plan.ts';
+export { checkPlanNames, makePlan, type PlanFile } from './plan.ts';
 export { pemOf, type Delivery, type PlanInput } from './plan-input.ts';
 export { parseProbeReport } from './read-report.ts';
 export { calendarEvents, planRenewals, type Renewal, type ServedCertificate } from './renewals.ts';

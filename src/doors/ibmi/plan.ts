@@ -26,9 +26,7 @@ export interface PlanFile {
  * @throws CodedError `ibmi.bad_label`, `ibmi.bad_host`, `ibmi.bad_chain` when the authorities do not vouch for the certificate
  */
 export function makePlan(input: PlanInput): readonly PlanFile[] {
-  parseLabel(input.label);
-  if (input.previousLabel !== undefined) checkPrevious(input.label, input.previousLabel);
-  checkHost(input.host);
+  checkPlanNames(input);
   checkChain(input);
   const steps = planSteps(input);
   const text = (path: string, content: string): PlanFile => ({
@@ -53,6 +51,17 @@ export function makePlan(input: PlanInput): readonly PlanFile[] {
   ];
   const sums = files.map(({ path, bytes }) => `${sha256(bytes).toString('hex')}  ${path}\n`).join('');
   return [...files, text('SHA256SUMS', sums)];
+}
+
+/** Names that a plan would refuse. @throws CodedError `ibmi.bad_label`, `ibmi.bad_host` */
+export function checkPlanNames({
+  host,
+  label,
+  previousLabel,
+}: Pick<PlanInput, 'host' | 'label' | 'previousLabel'>): void {
+  parseLabel(label);
+  if (previousLabel !== undefined) checkPrevious(label, previousLabel);
+  checkHost(host);
 }
 
 function checkPrevious(label: string, previous: string): void {

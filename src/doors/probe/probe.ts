@@ -144,7 +144,7 @@ async function describePort(
     trust,
     nameMatches: matchesName(leaf, host),
     daysLeft: Math.floor((leaf.validToDate.getTime() - nowMs) / dayMs),
-    revocation: revocation === undefined ? 'not_asked' : await revocation(leaf, issuer),
+    revocation: revocation === undefined || trust !== 'ours' ? 'not_asked' : await revocation(leaf, issuer),
   };
   const findings = [
     ...judgePort(target, raw, { ...telnet, tls }, nowMs),

@@ -22,7 +22,9 @@ describeWithPeers(['openssl'], 'sallyport ibmi renewals', () => {
       await startTn5250Server({ tls, speaks: 'nothing' }),
     );
     const ports = `telnet-ssl:${servers[0]?.port},as-signon-s:${servers[1]?.port}`;
-    const probed = await runCli(['probe', 'localhost', '--ports', ports, '--json'], { env: {} });
+    const probed = await runCli(['probe', 'localhost', '--ports', ports, '--json'], {
+      env: { SALLYPORT_HOME: folder },
+    });
     writeFileSync(report, probed.stdout);
   });
   afterAll(async () => {

@@ -27,7 +27,10 @@ describeWithPeers(['openssl'], 'sallyport probe', () => {
   });
 
   const run = (args: readonly string[], columns?: number): Promise<RunResult> =>
-    runCli(['probe', ...args], { env: {}, ...(columns === undefined ? {} : { columns }) });
+    runCli(['probe', ...args], {
+      env: { SALLYPORT_HOME: join(folder, 'home') },
+      ...(columns === undefined ? {} : { columns }),
+    });
   const ports = (): string => `telnet-ssl:${secure.port},telnet:${clear.port}`;
 
   it('ends with 0 when nothing is to be put right, with 1 when something is', async () => {

@@ -22,6 +22,7 @@ const contract: readonly string[] = [
   'ibmi apps --usage FILE',
   'ibmi renewals --report FILE --days 60 --window WINDOW --ics FILE',
   'ibmi trust --for acs --ca FILE --out DIR',
+  'ibmi issue HOST --apps telnet --csr FILE --p12 FILE --compat dcm --key-type rsa-3072 --profile P --name N --days 90 --reason T --label L --previous-label P --client-ca FILE --out DIR',
   'ibmi plan HOST --apps telnet --certificate FILE --ca FILE --p12 FILE --compat dcm --label L --previous-label P --client-ca FILE --out DIR',
   'init DIR --yes --dns a --dns b --admin anna --password-stdin',
   'config check FILE',

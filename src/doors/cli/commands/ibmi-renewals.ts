@@ -7,27 +7,34 @@ import {
   parseWindow,
   planRenewals,
   type Renewal,
+  type ServedCertificate,
 } from '../../ibmi/index.ts';
-import type { Result } from '../command.ts';
+import { type Result, withSession } from '../command.ts';
 import { readGivenBytes } from '../given-bytes.ts';
 import type { Line } from '../output.ts';
 import { tableLines } from '../output.ts';
+import { withProgress } from '../progress.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface RenewalsFlags {
-  readonly report: string;
+  /** Left out: what the broker issued. */
+  readonly report?: string;
   readonly days: number;
   readonly window: string;
   readonly ics?: string;
 }
 
+const maxServed = 100_000;
 const maxReportBytes = 67_108_864;
 
 /** What ends soon, by host and application, and when it can be changed. */
 export async function listRenewals(flags: RenewalsFlags, terminal: Terminal): Promise<Result> {
   const window = parseWindow(flags.window);
   if (flags.ics !== undefined) checkWritable(flags.ics);
-  const served = parseProbeReport(readGivenBytes(flags.report, maxReportBytes).toString('utf8'));
+  const served =
+    flags.report === undefined
+      ? await issuedByBroker(flags.days, terminal)
+      : parseProbeReport(readGivenBytes(flags.report, maxReportBytes).toString('utf8'));
   const nowMs = terminal.clock.nowMs();
   const renewals = planRenewals(served, { days: flags.days, window, nowMs });
   const events = calendarEvents(renewals);
@@ -62,6 +69,29 @@ export async function listRenewals(flags: RenewalsFlags, terminal: Terminal): Pr
           ]),
     ],
   };
+}
+
+/** Live certificates of servers that end in time. The broker does not know to which applications they were assigned. */
+async function issuedByBroker(days: number, terminal: Terminal): Promise<readonly ServedCertificate[]> {
+  return withSession(terminal, async ({ client }) => {
+    const served: ServedCertificate[] = [];
+    let after: string | undefined;
+    do {
+      const query = { live: 'true', endsWithinDays: String(days), limit: '1000', after };
+      const page = await withProgress(terminal, 'Asking the broker', client.listTls(query));
+      for (const { kind, commonName, serial, notAfterMs } of page.items)
+        if (kind === 'tls-server')
+          served.push({
+            host: commonName,
+            applications: [],
+            subject: `CN=${commonName}`,
+            serial,
+            notAfterMs,
+          });
+      after = page.next;
+    } while (after !== undefined && served.length < maxServed);
+    return served;
+  });
 }
 
 function row({ host, notAfterMs, daysLeft, slot, nextLabel, applications }: Renewal): readonly string[] {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { clientAdvice, makeTrustPack, type TrustClient } from '../../ibmi/index.ts';
 import { parseAuthorities } from '../../probe/index.ts';
+import { brokerAuthorities } from '../broker-authorities.ts';
 import type { Result } from '../command.ts';
 import { readGivenFile } from '../given-file.ts';
 import { fieldLines } from '../output.ts';
@@ -9,7 +10,8 @@ import type { Terminal } from '../terminal.ts';
 
 export interface TrustFlags {
   readonly for: TrustClient;
-  readonly ca: readonly string[];
+  /** Left out: the broker's. */
+  readonly ca?: readonly string[];
   readonly out: string;
 }
 
@@ -17,7 +19,10 @@ export interface TrustFlags {
 export async function makeTrust(flags: TrustFlags, terminal: Terminal): Promise<Result> {
   checkOutFolder(flags.out);
   const next = 'Name PEM files of the root and of the issuing authority.';
-  const given = flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
+  const given =
+    flags.ca === undefined
+      ? await brokerAuthorities(terminal)
+      : flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
   const authorities = rootsFirst(given);
   const files = makeTrustPack(flags.for, authorities, terminal.random);
   writeOutFolder(flags.out, files, terminal.random);

@@ -1,5 +1,7 @@
+import type { X509Certificate } from 'node:crypto';
 import {
   allFindings,
+  createRevocationCheck,
   type HostLook,
   parseAuthorities,
   parseHosts,
@@ -10,8 +12,9 @@ import {
   stateText,
   usualPatience,
 } from '../../probe/index.ts';
-import { toRfc3339 } from '../../../kernel/index.ts';
-import { checkWritable, writeByRename } from '../../client/index.ts';
+import { CodedError, toRfc3339 } from '../../../kernel/index.ts';
+import { checkWritable, loadSettings, writeByRename } from '../../client/index.ts';
+import { brokerAuthorities } from '../broker-authorities.ts';
 import type { Result } from '../command.ts';
 import { readGivenFile } from '../given-file.ts';
 import type { Line, Tone } from '../output.ts';
@@ -40,13 +43,11 @@ export async function probeHosts(
   // 1. Everything on the command line is in order before a connection is made.
   const hosts = parseHosts([...named, ...(flags.hosts === undefined ? [] : readHosts(flags.hosts))]);
   const targets = flags.ports === undefined ? {} : { targets: parsePorts(flags.ports) };
-  const authorities = (flags.ca ?? []).flatMap((file) =>
-    readGivenFile(
-      file,
-      'Name a PEM file with the certificates of root and issuing authority.',
-      parseAuthorities,
-    ),
-  );
+  const next = 'Name a PEM file with the certificates of root and issuing authority.';
+  const authorities =
+    flags.ca === undefined
+      ? await trustedByHome(terminal)
+      : flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
   if (flags.html !== undefined) checkWritable(flags.html);
   if (flags.log === true) await checkSession(terminal);
   // 2. One connection to each port.
@@ -56,6 +57,7 @@ export async function probeHosts(
     ...targets,
     authorities,
     clock: terminal.clock,
+    revocation: createRevocationCheck(terminal.clock),
     patience: { ...usualPatience, firstBytesMs: flags.wait * 1000 },
     progress: (done) => bar.show(done),
   }).finally(() => bar.end());
@@ -63,7 +65,18 @@ export async function probeHosts(
   if (flags.html !== undefined)
     writeByRename(flags.html, renderHtml(report, terminal.version), terminal.random, 0o644);
   if (flags.log === true) await recordProbe(report.hosts, terminal);
-  return present(report, flags, terminal);
+  return present(report, { ...flags, nobodysAuthority: authorities.length === 0 }, terminal);
+}
+
+/** The authorities of the broker that this home is for, if there is one and it can be asked: a probe needs no broker. */
+async function trustedByHome(terminal: Terminal): Promise<readonly X509Certificate[]> {
+  if (loadSettings(terminal.env).origin === undefined) return [];
+  try {
+    return await brokerAuthorities(terminal);
+  } catch (error) {
+    if (error instanceof CodedError) return [];
+    throw error;
+  }
 }
 
 function readHosts(file: string): readonly string[] {
@@ -72,7 +85,11 @@ function readHosts(file: string): readonly string[] {
   );
 }
 
-function present(report: ProbeReport, flags: ProbeFlags, terminal: Terminal): Result {
+function present(
+  report: ProbeReport,
+  flags: ProbeFlags & { readonly nobodysAuthority: boolean },
+  terminal: Terminal,
+): Result {
   const found = report.hosts.flatMap(allFindings);
   const bad = found.filter(({ weight }) => weight === 'bad').length;
   const warnings = found.filter(({ weight }) => weight === 'warning').length;
@@ -86,7 +103,11 @@ function present(report: ProbeReport, flags: ProbeFlags, terminal: Terminal): Re
     notes: [
       ...(flags.html === undefined ? [] : [`Wrote ${flags.html}.`]),
       ...(flags.log === true ? ['The broker has it in its log and its metrics.'] : []),
-      ...(flags.ca === undefined ? ['note: without --ca, nothing says whose certificates are ours.'] : []),
+      ...(flags.nobodysAuthority
+        ? [
+            'note: without --ca, or a broker with an authority for TLS, nothing says whose certificates are ours.',
+          ]
+        : []),
     ],
     exitCode: bad === 0 ? 0 : 1,
   };
