@@ -10,9 +10,12 @@ const source = join(import.meta.dirname, '..', '..', '..', 'src');
 const reachable = [
   'broker',
   'doors/http',
+  'doors/sinks/quarantine.ts',
+  'hosts',
   'identity',
   'issuance',
   'kernel',
+  'main/responses.ts',
   'policy',
   'revocation',
   'store',
@@ -44,8 +47,11 @@ const ownFaults = [
   'identity.wrong_directory',
   'issuance.lint',
   'issuance.not_linted',
+  'issuance.wrong_certificate',
   'keys.bad_signature',
   'revocation.bad_list',
+  'revocation.foreign_issuer',
+  'revocation.no_ocsp_signer',
   'ssh.bad_signature_length',
   'ssh.bad_source_address',
   'ssh.invalid_certificate',
@@ -77,7 +83,10 @@ const beforeTheDoorOpens = [
   'store.damaged',
   'store.foreign_log',
   'revocation.other_authority',
+  'store.dump_failed',
   'store.in_use',
+  'store.no_pg_dump',
+  'store.not_owner',
   'store.missing',
   'store.not_empty',
   'store.pending_migration',
@@ -89,6 +98,10 @@ const beforeTheDoorOpens = [
 
 /** Words of the log, or codes that another room catches. */
 const neverThrown = [
+  'hosts.alert',
+  'hosts.feed_gap',
+  'probe.report',
+  'responses.fault',
   'identity.fault',
   'issuance.abandoned',
   'issuance.fault',
@@ -107,7 +120,7 @@ function codesIn(paths: readonly string[]): ReadonlySet<string> {
     .filter((file) => file !== 'doors/http/problem.ts')
     .flatMap((file) => [
       ...readFileSync(join(source, file), 'utf8').matchAll(
-        /'((?:accounting|http|identity|issuance|kernel|keys|policy|revocation|ssh|store)\.[a-z_0-9]+)'/g,
+        /'((?:accounting|hosts|http|identity|issuance|kernel|keys|policy|probe|responses|revocation|ssh|store)\.[a-z_0-9]+)'/g,
       ),
     ])
     .map(([, code]) => code ?? '');
