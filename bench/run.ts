@@ -15,6 +15,7 @@ import { ldapLoginCase } from './cases/ldap-login.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
 import { millionCase } from './cases/million.ts';
 import { twoBrokersCase } from './cases/two-brokers.ts';
+import { waitingHostsCase } from './cases/waiting-hosts.ts';
 import { describeMachine, toJson, toTable, verdictOf } from './report.ts';
 import type { Row } from './report.ts';
 
@@ -30,6 +31,7 @@ const cases: readonly BenchCase[] = [
   eventLoopCase,
   httpStackCase,
   millionCase,
+  waitingHostsCase,
 ];
 
 const options = {

@@ -201,6 +201,11 @@ export function clientOf(
   });
   return {
     ...client,
+    async newHostToken(asked) {
+      const made = await client.newHostToken(asked);
+      handOut(`secret of ${made.id}`, made.token);
+      return made;
+    },
     async login(asked, proofKey) {
       handOut(`password of ${asked.login}`, asked.password);
       const answer = await client.login(asked, proofKey);
