@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, nat, property, uint8Array } from 'fast-check';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
@@ -94,8 +94,8 @@ describe('a trust bundle', () => {
 
   it('is read or refused with a code, whatever bytes come', () => {
     const whole = encoded();
-    fc.assert(
-      fc.property(fc.nat(whole.length - 1), fc.uint8Array({ maxLength: 4 }), fc.nat(60), (at, put, cut) => {
+    assert(
+      property(nat(whole.length - 1), uint8Array({ maxLength: 4 }), nat(60), (at, put, cut) => {
         try {
           parseBundle(Buffer.concat([whole.subarray(0, at), put, whole.subarray(at + cut)]));
         } catch (error) {

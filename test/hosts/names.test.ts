@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, property, string, stringMatching } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   allowedClaims,
@@ -75,9 +75,9 @@ describe('a pattern of names', () => {
   });
 
   it('never lets a star stand for a dot, whatever the name', () => {
-    const label = fc.stringMatching(/^[a-z0-9]{1,12}$/);
-    fc.assert(
-      fc.property(fc.array(label, { minLength: 1, maxLength: 5 }), (labels) => {
+    const label = stringMatching(/^[a-z0-9]{1,12}$/);
+    assert(
+      property(array(label, { minLength: 1, maxLength: 5 }), (labels) => {
         const name = `${labels.join('.')}.example.com`;
         expect(matchesName(['*.example.com'], name)).toBe(labels.length === 1);
       }),
@@ -86,8 +86,8 @@ describe('a pattern of names', () => {
   });
 
   it('is a pattern or refused with a code, whatever the text', () => {
-    fc.assert(
-      fc.property(fc.string({ maxLength: 300 }), (text) => {
+    assert(
+      property(string({ maxLength: 300 }), (text) => {
         try {
           expect(matchesName([parseNamePattern(text)], 'a')).toEqual(expect.any(Boolean));
         } catch (error) {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, nat, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseHostRequest, verifyProofs } from '../../src/hosts/index.ts';
 import { isCodedError } from '../../src/kernel/index.ts';
@@ -88,8 +88,8 @@ describe('a request', () => {
 
   it('is read or refused with a code, whatever bytes come', () => {
     const text = host.syncing();
-    fc.assert(
-      fc.property(fc.nat(text.length - 1), fc.string({ maxLength: 3 }), fc.nat(40), (at, put, cut) => {
+    assert(
+      property(nat(text.length - 1), string({ maxLength: 3 }), nat(40), (at, put, cut) => {
         try {
           parseSync(text.slice(0, at) + put + text.slice(at + cut));
         } catch (error) {
