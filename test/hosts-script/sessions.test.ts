@@ -159,6 +159,17 @@ describeWithPeers(peers, 'live sessions with a revoked credential', () => {
       expect(sent.filter((item) => item.includes(`(serial ${alice.serial})`))).toHaveLength(1);
     });
 
+    test('another watchman’s words go with the report, on one line', async () => {
+      expect(await machine.run('alert', 'fail2ban', 'sshd: banned\n192.0.2.7 \u001b[2J')).toMatchObject({
+        code: 0,
+      });
+      expect((await machine.run('alert', 'Not A Source', 'x')).code).toBe(2);
+      expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
+      const alerts = broker.reported.filter((item) => item.startsWith('alert '));
+      expect(alerts).toHaveLength(1);
+      expect(alerts[0]).toMatch(/^alert \d+ \S+Z fail2ban sshd: banned\?192\.0\.2\.7 \?\[2J$/);
+    });
+
     test('a log that was rotated or cut loses nothing in silence', async () => {
       const [account = ''] = sshd.accounts;
       const log = machine.path('var/log/auth.log');

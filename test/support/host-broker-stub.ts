@@ -154,7 +154,7 @@ export async function startHostBrokerStub(): Promise<HostBrokerStub> {
         return reply(200, `sallyport-host-answer 1\n${certificates()}`);
       case 'report': {
         const boot = words('boot')[0];
-        const items = document.split('\n').filter((line) => /^(?:login|session|gap) /.test(line));
+        const items = document.split('\n').filter((line) => /^(?:login|session|alert|gap) /.test(line));
         for (const item of items) reported.set(`${boot} ${item.split(' ')[1]}`, item);
         const last = Math.max(0, ...items.map((item) => Number(item.split(' ')[1])));
         return reply(200, `sallyport-host-answer 1\nnext ${last + 1}\n`);
