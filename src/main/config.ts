@@ -8,7 +8,7 @@ import { departures } from './config-departures.ts';
 import { duration, name, namesDiffer, path } from './config-fields.ts';
 import { absoluteQuarantine, responses } from './config-responses.ts';
 import { absoluteSink, sinks } from './config-sinks.ts';
-import { tlsAuthority } from './config-tls-authority.ts';
+import { tlsAuthority } from './config-tls.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
 import { databaseUrlForm, isDatabaseUrl } from './database.ts';

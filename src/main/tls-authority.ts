@@ -13,7 +13,7 @@ import { CodedError, systemRandom, type Clock } from '../kernel/index.ts';
 import { createSigner, openKeyFile, readTrustedFile, type KeyPurpose, type Signer } from '../keys/index.ts';
 import { decodePem, readCertificate, readCrl } from '../x509/index.ts';
 import type { Config } from './config.ts';
-import type { TlsAuthorityConfig } from './config-tls-authority.ts';
+import type { TlsAuthorityConfig } from './config-tls.ts';
 
 const issuerFile = /^(issuing|logon)-([1-9]\d{0,3})\.pem$/;
 

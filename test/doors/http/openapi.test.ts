@@ -3,8 +3,10 @@ import { z } from 'zod';
 import type { PersonId } from '../../../src/kernel/index.ts';
 import { allRoutes, createMetrics } from '../../../src/doors/http/index.ts';
 import { generateProofKey } from '../../../src/doors/client/index.ts';
-import { alice, boss, startTestBroker, type TestBroker } from '../../support/broker.ts';
+import { alice, boss, makeBrokerFolder, startBrokerIn, type TestBroker } from '../../support/broker.ts';
 import { newProtocolHost } from '../../support/protocol-host.ts';
+import { addTlsAuthority } from '../../support/tls-authority.ts';
+import { newRenewal } from '../../support/tls-renewal.ts';
 import { ask, newPublicKey, proofFor, type HttpAnswer } from './support.ts';
 
 interface Content {
@@ -30,7 +32,9 @@ let broker: TestBroker;
 let document: Document;
 beforeAll(async () => {
   const directories = 'sinks: [{name: copy, kind: file, format: json, path: data}]';
-  broker = await startTestBroker({ people: [boss, alice], directories });
+  const made = await makeBrokerFolder({ people: [boss, alice], directories });
+  await addTlsAuthority(made);
+  broker = await startBrokerIn(made);
   document = (await ask(broker, { path: '/v1/openapi.json' })).json() as unknown as Document;
 });
 afterAll(() => broker.stop());
@@ -168,6 +172,11 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/session'],
       ['post', '/v1/login', { login: 'boss', password: boss.password }],
       ['post', '/v1/ssh/sign', { publicKey: newPublicKey() }],
+      ['post', '/v1/tls/issue', { profile: 'ibmi', newKey: { type: 'ecdsa-p256' }, names: ['as400'] }],
+      ['post', '/v1/tls/issue', { profile: 'ibmi' }],
+      ['post', '/v1/tls/renew', await newRenewal(client, new Date().toISOString())],
+      ['get', '/v1/tls/certificates?limit=1'],
+      ['get', '/v1/tls/authority'],
       ['get', '/v1/policy/explain'],
       ['get', '/v1/policy/explain?person=nobody-here'],
       ['get', '/v1/policy/explain?person=alice&profile=nosuch'],
