@@ -164,7 +164,7 @@ async function make(
       `  ${'root key'.padEnd(14)} ${rootFile}`,
       '',
       'Now take the root key away: copy it to two places that no network reaches, with its passphrase apart from it, and delete',
-      'it here. The broker never needs it; it signs again when an authority or the list of the root is to be renewed',
+      'it here. The broker never opens it; it is needed again when an authority or the list of the root is to be renewed',
       `(the list in ${making.rootCrlDays} days).`,
       '',
       'Next: put this into the configuration, give it profiles under `tls-profiles` in the policy, and start the broker anew:',
