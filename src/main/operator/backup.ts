@@ -146,6 +146,8 @@ function membersOf(
   for (const path of [
     ...filesIn(dirname(config.tls.certificate), home),
     ...filesIn(archiveFolder(copied.folder), home),
+    // Certificates of the TLS authorities and the root's list: without them the keys say nothing.
+    ...(config['tls-authority'] === undefined ? [] : filesIn(config['tls-authority'].folder, home)),
   ])
     files.add(path);
   if (withKeys) for (const name of readdirSync(config.keys.folder)) files.add(join(config.keys.folder, name));
