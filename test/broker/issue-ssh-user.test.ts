@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { EntryDraft } from '../../src/accounting/index.ts';
 import { verifyBundle } from '../../src/accounting/verify/index.ts';
 import {
   exportLog,
@@ -107,6 +108,16 @@ const entriesSince = async (from: bigint): Promise<Logged[]> =>
 const logSize = async (): Promise<bigint> => (await rooms.store.logHead()).size;
 const nothing = async (): Promise<void> => undefined;
 
+/** The entry of such a revocation: a list that holds more than the log revoked is no whole log. */
+const keyRevoked = ({ fingerprint, revokedMs }: { fingerprint: string; revokedMs: number }): EntryDraft => ({
+  type: 'cred.revoke',
+  outcome: 'success',
+  timeMs: revokedMs,
+  actor: { kind: 'broker' },
+  fields: { target: { kind: 'key', value: fingerprint, hits: 0 } },
+  personal: { reason: 'stolen' },
+});
+
 describe('a refused request', () => {
   const cases: [code: string, request: () => Partial<SshUserRequest>, who?: () => Promise<SignedIn>][] = [
     ['ssh.unreadable_key', () => ({ publicKey: 'no key at all' })],
@@ -208,7 +219,7 @@ describe('a refused request', () => {
     const by = await caller();
     const { credential } = await issueSshUser(rooms, { publicKey }, by);
     const revokeKey = { fingerprint: credential.keyFingerprint, revokedMs: clock.nowMs(), reason: 'stolen' };
-    await rooms.store.commit({ revokeKey, entries: [] });
+    await rooms.store.commit({ revokeKey, entries: [keyRevoked(revokeKey)] });
     signer.count = 0;
     expect(await outcomeOf({ publicKey }, by)).toBe('revocation.key_revoked');
     expect(signer.count).toBe(0);
@@ -300,7 +311,8 @@ describe('a certificate that fails after its serial was reserved', () => {
     const publicKey = key();
     const { credential } = await issueSshUser(rooms, { publicKey }, by);
     const revokeKey = { fingerprint: credential.keyFingerprint, revokedMs: clock.nowMs(), reason: 'x' };
-    signer.before = async () => void (await rooms.store.commit({ revokeKey, entries: [] }));
+    signer.before = async () =>
+      void (await rooms.store.commit({ revokeKey, entries: [keyRevoked(revokeKey)] }));
     expect(await outcomeOf({ publicKey }, by)).toBe('store.conflict');
   });
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { StoredEntry } from '../../src/broker/index.ts';
@@ -84,6 +85,10 @@ const texts: fc.Arbitrary<Texts> = fc.record({
   version: hostile,
 });
 
+const salt = Buffer.alloc(16);
+const commitmentTo = (value: string): string =>
+  `sha256:${createHash('sha256').update(salt).update(value).digest('base64url')}`;
+
 /** An entry as no broker of ours writes it: even types and outcomes are hostile where `wild` says so. */
 function entryOf(about: Texts, wild: string | undefined): StoredEntry {
   const { uid, name, ua, ip, reason, code, target, principals } = about;
@@ -95,7 +100,9 @@ function entryOf(about: Texts, wild: string | undefined): StoredEntry {
     type: wild ?? 'cred.revoke',
     outcome: wild ?? 'denied',
     reason_code: code,
-    actor: { uid, kind: 'person' },
+    actor: { uid, kind: 'person', name: commitmentTo(name) },
+    src: { ip: commitmentTo(ip), ua: commitmentTo(ua) },
+    reason: commitmentTo(reason),
     subject: { uid },
     target: { kind: target, value: target },
     cred: { kind: 'ssh-user', serial: '7', principals },
@@ -107,7 +114,7 @@ function entryOf(about: Texts, wild: string | undefined): StoredEntry {
     bytes: Buffer.from(JSON.stringify(entry)),
     openings: JSON.stringify(
       Object.fromEntries(
-        Object.entries(personal).map(([path, value]) => [path, { salt: 'AAAAAAAAAAAAAAAAAAAAAA', value }]),
+        Object.entries(personal).map(([path, value]) => [path, { salt: salt.toString('base64url'), value }]),
       ),
     ),
   };

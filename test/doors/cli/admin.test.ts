@@ -29,7 +29,7 @@ const lastBody = (): unknown => broker.requests.findLast(({ path }) => path === 
 
 describe('admin revoke', () => {
   const key = publicKeyFromKeyObject(generateKeyPairSync('ed25519').publicKey);
-  const rehearsed = { applied: false, credentials: [], sessions: 0 };
+  const rehearsed = { applied: false, credentials: [], tlsCredentials: [], sessions: 0 };
 
   test.each([
     [['--person', 'alice'], { kind: 'person', value: 'alice' }],
