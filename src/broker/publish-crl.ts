@@ -8,6 +8,7 @@ import {
   type CrlIssuer,
 } from '../revocation/index.ts';
 import type { Rooms } from './rooms.ts';
+import { SharedRuns } from './shared-runs.ts';
 import type { CrlBase, CrlPublication, RevokedTls } from './tls-rows.ts';
 
 /** How often others may be quicker. */
@@ -35,8 +36,7 @@ export class CrlPublisher {
   /** Acts up to this one are in the body. */
   #bodyActs = 0;
   #bodySinceMs = 0;
-  #running: Promise<CrlPublication> | undefined;
-  #next: Promise<CrlPublication> | undefined;
+  readonly #runs = new SharedRuns(() => this.#publishOrAdopt());
 
   constructor(parts: CrlParts) {
     this.#parts = parts;
@@ -49,38 +49,17 @@ export class CrlPublisher {
 
   /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old lists stay. */
   publish(): Promise<CrlPublication> {
-    if (this.#running === undefined) return this.#start();
-    // The one that runs may have collected already: wait for it, then collect again, once for all who wait.
-    this.#next ??= this.#running.then(
-      () => this.#startNext(),
-      () => this.#startNext(),
-    );
-    return this.#next;
+    return this.#runs.run();
   }
 
   /** At start, and then every second: serves what others published, publishes what is not yet out, and before a list ends. */
   async catchUp(): Promise<void> {
     const { store, clock, caFingerprint, lifetimeMs } = this.#parts;
-    if (this.#running !== undefined) return;
+    if (this.#runs.isRunning) return;
     if ((await store.crlNumber(caFingerprint)) !== this.#current?.number) await this.#adopt();
     const current = this.#current;
     const isBehind = current?.acts !== (await store.tlsRevocationCount());
     if (isBehind || current.publishedMs + lifetimeMs / 2 <= clock.nowMs()) await this.publish();
-  }
-
-  #startNext(): Promise<CrlPublication> {
-    this.#next = undefined;
-    return this.#start();
-  }
-
-  #start(): Promise<CrlPublication> {
-    const running = this.#publishOrAdopt();
-    this.#running = running;
-    const finished = (): void => {
-      if (this.#running === running) this.#running = undefined;
-    };
-    running.then(finished, finished);
-    return running;
   }
 
   /** Serves what is in the database, whoever published it, if it is intact and newer than what is served. */

@@ -3,6 +3,7 @@ import { expiredMarginSeconds, signKrl, type ListWorker, type RevokedSet } from 
 import { isCodedError, type SshBlob } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
+import { SharedRuns } from './shared-runs.ts';
 import type { Publication } from './unit-of-work.ts';
 
 /** How often others may be quicker. */
@@ -24,8 +25,7 @@ export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
 export class KrlPublisher {
   readonly #parts: KrlParts;
   #current: Publication | undefined;
-  #running: Promise<Publication> | undefined;
-  #next: Promise<Publication> | undefined;
+  readonly #runs = new SharedRuns(() => this.#publishOrAdopt());
   #listeners: (() => void)[] = [];
 
   constructor(parts: KrlParts) {
@@ -44,13 +44,7 @@ export class KrlPublisher {
 
   /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old list stays. */
   publish(): Promise<Publication> {
-    if (this.#running === undefined) return this.#start();
-    // The one that runs may have collected already: wait for it, then collect again, once for all who wait.
-    this.#next ??= this.#running.then(
-      () => this.#startNext(),
-      () => this.#startNext(),
-    );
-    return this.#next;
+    return this.#runs.run();
   }
 
   /** At start: serves what was published last if it is intact, and publishes when anything was revoked after it. */
@@ -67,7 +61,7 @@ export class KrlPublisher {
   async catchUp(): Promise<void> {
     const { store } = this.#parts;
     // What a publication under way leaves out, the next call finds.
-    if (this.#running !== undefined) return;
+    if (this.#runs.isRunning) return;
     if ((await store.publicationVersion('krl')) !== this.#current?.version) await this.#adopt();
     if (this.#current?.revocations !== (await store.revocationCount())) await this.publish();
   }
@@ -102,21 +96,6 @@ export class KrlPublisher {
   #serve(publication: Publication): void {
     this.#current = publication;
     for (const listener of this.#listeners) listener();
-  }
-
-  #startNext(): Promise<Publication> {
-    this.#next = undefined;
-    return this.#start();
-  }
-
-  #start(): Promise<Publication> {
-    const running = this.#publishOrAdopt();
-    this.#running = running;
-    const finished = (): void => {
-      if (this.#running === running) this.#running = undefined;
-    };
-    running.then(finished, finished);
-    return running;
   }
 
   /** What a list of that time holds, as far as it is known now. */

@@ -1,20 +1,7 @@
-import {
-  CodedError,
-  parseAddress,
-  parseKeyId,
-  pooledRandom,
-  type KeyId,
-  type RandomBytes,
-  type Serial,
-} from '../kernel/index.ts';
+import { parseAddress, parseKeyId, type KeyId, type RandomBytes, type Serial } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
-import {
-  createCertificateEncoder,
-  fingerprint,
-  publicKeyFromKeyObject,
-  type CertificateFields,
-  type PublicKey,
-} from '../ssh/index.ts';
+import type { CertificateFields, PublicKey } from '../ssh/index.ts';
+import { broken, createSshSigning, type LintedSshCertificate } from './ssh-signing.ts';
 
 /** Longest life of a host certificate, in seconds. */
 export const maxHostCertificateSeconds = 90n * 24n * 3600n;
@@ -30,9 +17,7 @@ export interface HostGrant {
 }
 
 /** A host certificate that passed every rule and may be signed, once. Only `lint` makes one. */
-export interface LintedSshHost {
-  readonly fields: CertificateFields;
-}
+export type LintedSshHost = LintedSshCertificate;
 
 /** Makes SSH host certificates of one CA, which signs nothing else. */
 export interface SshHostIssuer {
@@ -60,18 +45,16 @@ export function createSshHostIssuer(options: {
   readonly signer: Signer;
   readonly random: RandomBytes;
 }): SshHostIssuer {
-  const { signer, random } = options;
-  const caKey = publicKeyFromKeyObject(signer.publicKey);
-  const encoder = createCertificateEncoder(caKey, signer.algorithm);
-  const waiting = new WeakMap<LintedSshHost, Buffer>();
-  const nonce = pooledRandom(random);
+  const signing = createSshSigning(options);
+  const { caKey, caFingerprint } = signing;
   return {
     caKey,
-    caFingerprint: fingerprint(caKey.blob),
+    caFingerprint,
+    sign: (linted) => signing.sign(linted),
     lint(grant, { key, serial, keyId }, nowMs) {
       const fields: CertificateFields = {
         key,
-        nonce: nonce(32),
+        nonce: signing.nonce(),
         serial,
         kind: 'host',
         keyId: parseKeyId(keyId),
@@ -83,19 +66,7 @@ export function createSshHostIssuer(options: {
         extensions: new Map(),
       };
       checkPromises(fields, caKey, BigInt(Math.floor(nowMs / 1000)));
-      const linted = { fields };
-      waiting.set(linted, encoder.encodeToBeSigned(fields));
-      return linted;
-    },
-    sign(linted) {
-      const toBeSigned = waiting.get(linted);
-      if (toBeSigned === undefined)
-        throw new CodedError('issuance.not_linted', 'Only a linted certificate is signed, and only once.');
-      waiting.delete(linted);
-      const signature = signer.sign(toBeSigned);
-      return Buffer.isBuffer(signature)
-        ? encoder.finish(toBeSigned, signature)
-        : signature.then((raw) => encoder.finish(toBeSigned, raw));
+      return signing.prepare(fields);
     },
   };
 }
@@ -117,10 +88,4 @@ function checkPromises(fields: CertificateFields, caKey: PublicKey, nowSeconds: 
   if (validAfter > nowSeconds) throw broken('it begins in the future');
   if (validBefore <= nowSeconds) throw broken('it is dead already');
   if (key.blob.equals(caKey.blob)) throw broken('it certifies the CA key itself');
-}
-
-function broken(why: string): CodedError {
-  return new CodedError('issuance.lint', `The host certificate was not signed: ${why}.`, {
-    next: 'This is a fault of the broker or of its policy file; tell your administrator.',
-  });
 }

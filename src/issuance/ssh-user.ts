@@ -1,21 +1,8 @@
-import {
-  CodedError,
-  parseKeyId,
-  parsePrincipal,
-  pooledRandom,
-  type KeyId,
-  type RandomBytes,
-  type Serial,
-} from '../kernel/index.ts';
+import { parseKeyId, parsePrincipal, type KeyId, type RandomBytes, type Serial } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { UserGrant } from '../policy/index.ts';
-import {
-  createCertificateEncoder,
-  fingerprint,
-  publicKeyFromKeyObject,
-  type CertificateFields,
-  type PublicKey,
-} from '../ssh/index.ts';
+import type { CertificateFields, PublicKey } from '../ssh/index.ts';
+import { broken, createSshSigning, type LintedSshCertificate } from './ssh-signing.ts';
 
 /** Longest life of a user certificate, in seconds, whatever policy says. */
 export const maxUserCertificateSeconds = 24n * 3600n;
@@ -23,9 +10,7 @@ const backdateSeconds = 60n;
 const maxAheadSeconds = 300n;
 
 /** A certificate that passed every rule and may be signed, once. Only `lint` makes one. */
-export interface LintedSshUser {
-  readonly fields: CertificateFields;
-}
+export type LintedSshUser = LintedSshCertificate;
 
 /** Makes SSH user certificates of one CA. */
 export interface SshUserIssuer {
@@ -50,19 +35,16 @@ export function createSshUserIssuer(options: {
   readonly signer: Signer;
   readonly random: RandomBytes;
 }): SshUserIssuer {
-  const { signer, random } = options;
-  const caKey = publicKeyFromKeyObject(signer.publicKey);
-  const encoder = createCertificateEncoder(caKey, signer.algorithm);
-  const waiting = new WeakMap<LintedSshUser, Buffer>();
-  const nonce = pooledRandom(random);
-
+  const signing = createSshSigning(options);
+  const { caKey, caFingerprint } = signing;
   return {
     caKey,
-    caFingerprint: fingerprint(caKey.blob),
+    caFingerprint,
+    sign: (linted) => signing.sign(linted),
     lint(grant, { key, serial, keyId }, nowMs) {
       const fields: CertificateFields = {
         key,
-        nonce: nonce(32),
+        nonce: signing.nonce(),
         serial,
         kind: 'user',
         keyId: parseKeyId(keyId),
@@ -73,19 +55,7 @@ export function createSshUserIssuer(options: {
         extensions: grant.extensions,
       };
       checkPromises(fields, caKey, BigInt(Math.floor(nowMs / 1000)));
-      const linted = { fields };
-      waiting.set(linted, encoder.encodeToBeSigned(fields));
-      return linted;
-    },
-    sign(linted) {
-      const toBeSigned = waiting.get(linted);
-      if (toBeSigned === undefined)
-        throw new CodedError('issuance.not_linted', 'Only a linted certificate is signed, and only once.');
-      waiting.delete(linted);
-      const signature = signer.sign(toBeSigned);
-      return Buffer.isBuffer(signature)
-        ? encoder.finish(toBeSigned, signature)
-        : signature.then((raw) => encoder.finish(toBeSigned, raw));
+      return signing.prepare(fields);
     },
   };
 }
@@ -107,10 +77,4 @@ function checkPromises(fields: CertificateFields, caKey: PublicKey, nowSeconds: 
   if (validAfter > nowSeconds + maxAheadSeconds) throw broken('it begins more than 5 minutes ahead');
   if (validBefore <= nowSeconds) throw broken('it is dead already');
   if (key.blob.equals(caKey.blob)) throw broken('it certifies the CA key itself');
-}
-
-function broken(why: string): CodedError {
-  return new CodedError('issuance.lint', `The certificate was not signed: ${why}.`, {
-    next: 'This is a fault of the broker or of its policy file; tell your administrator.',
-  });
 }

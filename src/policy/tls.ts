@@ -128,21 +128,7 @@ export function decideTls(
       ? chooseServer(profile, serverNames(request), refuse)
       : choosePerson({ policy, profile, person, asked: request.names, ownerOf, refuse });
   if (refusals.length > 0 || identity === undefined) return { outcome: 'refused', refusals };
-  const now = BigInt(Math.floor(request.atMs / 1000));
-  const { name, rule, kind, usages } = profile;
-  const validity = { notBefore: now - backdateSeconds, notAfter: now + BigInt(ttlSeconds) };
-  return {
-    outcome: 'granted',
-    grant: {
-      profile: name,
-      rule,
-      policyVersion: policy.policyVersion,
-      kind,
-      usages,
-      ...identity,
-      ...validity,
-    },
-  };
+  return granted(policy, profile, identity, { atMs: request.atMs, ttlSeconds });
 }
 
 /** Bounds of every TLS certificate, whatever the file says. */
@@ -306,23 +292,23 @@ export function decideTlsRenewal(policy: Policy, request: Omit<TlsRequest, 'reas
   checkTlsKey(profile, request, refuse);
   const identity = chooseServer(profile, serverNames(request), refuse);
   if (refusals.length > 0 || identity === undefined) return { outcome: 'refused', refusals };
-  const now = BigInt(Math.floor(request.atMs / 1000));
-  const { name, rule, kind, usages } = profile;
   const ttlSeconds = Math.min(
     request.ttlSeconds ?? profile.lifetime.defaultSeconds,
     profile.lifetime.maxSeconds,
   );
+  return granted(policy, profile, identity, { atMs: request.atMs, ttlSeconds });
+}
+
+function granted(
+  { policyVersion }: Policy,
+  { name, rule, kind, usages }: TlsProfile,
+  identity: Identity,
+  { atMs, ttlSeconds }: { readonly atMs: number; readonly ttlSeconds: number },
+): TlsDecision {
+  const now = BigInt(Math.floor(atMs / 1000));
   const validity = { notBefore: now - backdateSeconds, notAfter: now + BigInt(ttlSeconds) };
   return {
     outcome: 'granted',
-    grant: {
-      profile: name,
-      rule,
-      policyVersion: policy.policyVersion,
-      kind,
-      usages,
-      ...identity,
-      ...validity,
-    },
+    grant: { profile: name, rule, policyVersion, kind, usages, ...identity, ...validity },
   };
 }
