@@ -69,8 +69,8 @@ export async function listLogins(
   };
 }
 
-/** What `admin logins` and the metrics show beside every count. */
-export async function coverageOf({ store, clock }: Pick<Rooms, 'store' | 'clock'>): Promise<LoginCoverage> {
+/** What stands beside every count. */
+async function coverageOf({ store, clock }: Pick<Rooms, 'store' | 'clock'>): Promise<LoginCoverage> {
   const nowMs = clock.nowMs();
   const gaps = await store.searchLog({ type: 'host.feed_gap', fromMs: nowMs - gapsMs, limit: mostGaps });
   return {

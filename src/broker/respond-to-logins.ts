@@ -148,8 +148,11 @@ async function requestQuarantine(
   const recent = await store.responseRequests(nowMs - hourMs, mostRecent);
   const { quarantine } = rule;
   const isOpen = recent.some(
-    (request) =>
-      request.hostId === login.host.id && request.quarantine === quarantine && request.state !== 'rejected',
+    ({ hostId, quarantine: asked, state }) =>
+      hostId === login.host.id &&
+      asked === quarantine &&
+      // What was only rehearsed, refused or not taken keeps nobody from asking in earnest.
+      (state === 'rehearsed' ? !rule.live : state !== 'rejected' && state !== 'failed'),
   );
   if (isOpen) return 0;
   const isHeld = rule.live && (await isTooMuch(rooms, recent, login.host.id, nowMs));

@@ -16,5 +16,5 @@ export { parseLoginLine, maxLoginLineChars } from './seen-login.ts';
 export type { SeenCertificate, SeenCredential, SeenLogin } from './seen-login.ts';
 export { mostReportedEvents, parseReportedEvents } from './report.ts';
 export type { ReportedEvent } from './report.ts';
-export { judgeLogin, verdictSeverity } from './login-verdict.ts';
+export { judgeLogin } from './login-verdict.ts';
 export type { IssuedCertificate, LoginFacts, LoginVerdict } from './login-verdict.ts';

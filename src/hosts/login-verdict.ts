@@ -46,21 +46,6 @@ export type LoginVerdict =
   | 'source_mismatch'
   | 'explained';
 
-/** How bad it is when it turns up. `unknown_serial`: our CA signed what the broker never issued, so its key may be stolen. */
-export const verdictSeverity: Readonly<Record<LoginVerdict, 'none' | 'notice' | 'warning' | 'critical'>> = {
-  explained: 'none',
-  password_or_other: 'notice',
-  static_key: 'notice',
-  foreign_ca: 'warning',
-  break_glass: 'warning',
-  out_of_window: 'warning',
-  principal_mismatch: 'critical',
-  source_mismatch: 'critical',
-  revoked_used: 'critical',
-  mismatch: 'critical',
-  unknown_serial: 'critical',
-};
-
 /**
  * Does an issued certificate explain this login? Joined by CA and serial: a key may have had many certificates, and a key id is
  * text that anybody's CA can write.

@@ -144,6 +144,17 @@ describeWithPeers(['ssh-keygen'], 'what rules do about logins that nothing expla
     expect(await codeOf(decide(0, 'q-0000000000000000'))).toBe('responses.unknown');
   });
 
+  it('is asked for in earnest although it was rehearsed before', async () => {
+    // Past the hour in which the other hosts of this file were flagged.
+    nowMs += 3_600_001;
+    const host = await seen('foreign_ca');
+    await seen('unknown_serial', host);
+    const states = (await broker.running.rooms.store.responseRequests(0, 100))
+      .filter(({ hostId }) => hostId === host.id)
+      .map(({ state }) => state);
+    expect(states.toSorted()).toEqual(['rehearsed', 'waiting']);
+  });
+
   it('revokes a key for good, in the list that hosts fetch', async () => {
     const admin = admins[0] as LoggedInClient;
     expect(parseKrl(await admin.krl()).sha256).toHaveLength(0);
