@@ -143,6 +143,8 @@ export interface HostQuery {
 /** Questions about hosts; as `Reads`. */
 export interface HostReads {
   host(id: HostId): Promise<Host | undefined>;
+  /** Those of them that there are. */
+  hostsById(ids: readonly HostId[]): Promise<ReadonlyMap<HostId, Host>>;
   hostByIdentity(identityFingerprint: string): Promise<Host | undefined>;
   /** Who holds each of these, keyed by `name:…`, `address:…` or `key:SHA256:…` as asked; without those that are free. */
   hostClaims(claims: readonly string[]): Promise<ReadonlyMap<string, HostId>>;

@@ -24,13 +24,14 @@ export async function syncHost(
   await recordContact(rooms, host, request, caller);
 
   // 3. It waits for the next list.
-  const { have, waitSeconds } = request;
-  await rooms.hosts.waiting.until(have, waitSeconds * 1000, caller.gone);
-  const { current } = rooms.krl;
-  if (current === undefined || current.version <= have || caller.gone.aborted) return undefined;
+  const now = await rooms.hosts.waiting.until({
+    host: host.id,
+    have: request.have,
+    timeoutMs: request.waitSeconds * 1000,
+    gone: caller.gone,
+  });
 
   // 4. Much may have happened meanwhile.
-  const now = await rooms.store.host(host.id);
   if (now === undefined) return undefined;
   requireEnrolled(now);
   return rooms.hosts.bundles.make(now);

@@ -1,4 +1,10 @@
-import { encodeBundle, encodeBundledList, signBundle, type EncodedList } from '../hosts/index.ts';
+import {
+  createSignBundle,
+  encodeBundle,
+  encodeBundledList,
+  type EncodedList,
+  type SignBundle,
+} from '../hosts/index.ts';
 import { CodedError, sha256, type Clock } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { HostGroup, Policy } from '../policy/index.ts';
@@ -22,10 +28,12 @@ export interface TrustBundlesOptions {
 /** Makes the bundle of each host. The version of a bundle is that of the list in it: whatever changes in bundles is published with a new list. */
 export class TrustBundles {
   readonly #options: TrustBundlesOptions;
+  readonly #sign: SignBundle;
   #list: { readonly version: bigint; readonly encoded: EncodedList } | undefined;
 
   constructor(options: TrustBundlesOptions) {
     this.#options = options;
+    this.#sign = createSignBundle(options.signer);
   }
 
   get bundleKey(): string {
@@ -41,7 +49,7 @@ export class TrustBundles {
 
   /** @throws CodedError `hosts.unknown_group` when the policy does not know the group of the host any more, `revocation.no_list` */
   async make({ id, group: name }: Pick<Host, 'id' | 'group'>): Promise<Buffer> {
-    const { krl, signer, userCa, hostCa, brokerUrl, clock } = this.#options;
+    const { krl, userCa, hostCa, brokerUrl, clock } = this.#options;
     const group = this.loadGroup(name);
     const list = krl.current;
     if (list === undefined) {
@@ -65,7 +73,7 @@ export class TrustBundles {
       hostCas: [hostCa],
       principals: group.principals,
     };
-    return signBundle(encodeBundle(bundle, this.#list.encoded), signer);
+    return this.#sign(encodeBundle(bundle, this.#list.encoded));
   }
 
   /** @throws CodedError `hosts.unknown_group` */

@@ -95,12 +95,17 @@ export interface BundleSigner {
   sign(message: Uint8Array): Buffer | Promise<Buffer>;
 }
 
-/** The bundle with its signature block below, as a host takes it. */
-export async function signBundle(bundle: Buffer, signer: BundleSigner): Promise<Buffer> {
+/** Gives a bundle its signature block below, as a host takes it: one signature for each host, because each bundle names its own. */
+export type SignBundle = (bundle: Buffer) => Promise<Buffer>;
+
+/** Made once for thousands of bundles: taking the public key apart costs more than a signature. */
+export function createSignBundle(signer: BundleSigner): SignBundle {
   const key = publicKeyFromKeyObject(signer.publicKey);
-  const raw = await signer.sign(encodeSshsigToBeSigned(trustBundleNamespace, bundle));
-  const block = encodeSshsig(key, trustBundleNamespace, encodeSignature(signer.algorithm, raw));
-  return Buffer.concat([bundle, Buffer.from(block)]);
+  return async (bundle) => {
+    const raw = await signer.sign(encodeSshsigToBeSigned(trustBundleNamespace, bundle));
+    const block = encodeSshsig(key, trustBundleNamespace, encodeSignature(signer.algorithm, raw));
+    return Buffer.concat([bundle, Buffer.from(block)]);
+  };
 }
 
 /**

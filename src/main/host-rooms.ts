@@ -51,7 +51,7 @@ export function createHostRooms(parts: HostRoomParts): HostRooms {
       brokerUrl,
       clock,
     }),
-    waiting: new WaitingHosts(krl),
+    waiting: new WaitingHosts(krl, store),
     nonces: createNonces({ clock, shared: store.shared }),
     refusalQuota: createHostRefusalQuota({ perHour: refusalsPerHour, clock }),
     script: () => hostScript({ brokerUrl, bundleKey, caPem: caPemOf(config) }),

@@ -103,6 +103,15 @@ describe.each(implementations)('hosts, on $name', ({ newPlace }) => {
     expect(await store.hostByIdentity(host.identityFingerprint)).toEqual(host);
     expect(await store.host(newHostId(systemRandom))).toBeUndefined();
     expect(await store.hostByIdentity('SHA256:nobody')).toBeUndefined();
+    const other = await enrol(newHost());
+    const several = await store.hostsById([other.id, newHostId(systemRandom), host.id, host.id]);
+    expect(several).toEqual(
+      new Map([
+        [host.id, host],
+        [other.id, other],
+      ]),
+    );
+    expect(await store.hostsById([])).toEqual(new Map());
     expect(await codeOf(enrol(newHost({ identityFingerprint: host.identityFingerprint })))).toBe(
       'store.conflict',
     );

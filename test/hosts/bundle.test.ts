@@ -2,10 +2,10 @@ import { assert, nat, property, uint8Array } from 'fast-check';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
+  createSignBundle,
   encodeBundle,
   encodeBundledList,
   parseBundle,
-  signBundle,
   type TrustBundle,
 } from '../../src/hosts/index.ts';
 import { isCodedError, parseHostId } from '../../src/kernel/index.ts';
@@ -55,7 +55,7 @@ describe('a trust bundle', () => {
       publicKey,
       sign: (message: Uint8Array) => sign(null, message, privateKey),
     } as const;
-    const text = (await signBundle(encoded(), signer)).toString('utf8');
+    const text = (await createSignBundle(signer)(encoded())).toString('utf8');
     const at = text.indexOf('-----BEGIN');
     const trustedKeys = [publicKeyFromKeyObject(publicKey)];
     const verdict = (body: string, namespace: string) =>

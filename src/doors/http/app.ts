@@ -188,7 +188,8 @@ function goneSignal(response: Response): AbortSignal {
   response.socket?.setTimeout(longestWaitMs);
   const gone = new AbortController();
   if (response.destroyed) gone.abort();
-  else response.once('close', () => gone.abort());
+  // An answer that is out is the end of it: aborting would cost as much as reading the host did.
+  else response.once('close', () => !response.writableFinished && gone.abort());
   return gone.signal;
 }
 

@@ -184,6 +184,10 @@ export function createHostReads(
       const row = await one(`SELECT ${hostColumns} WHERE h.id = $1`, id);
       return row && toHost(row);
     },
+    async hostsById(ids) {
+      const rows = await all(`SELECT ${hostColumns} WHERE h.id = ANY($1)`, ids);
+      return new Map(rows.map((row) => [row['id'] as HostId, toHost(row)]));
+    },
     async hostByIdentity(identityFingerprint) {
       const row = await one(`SELECT ${hostColumns} WHERE h.identity_fp = $1`, identityFingerprint);
       return row && toHost(row);

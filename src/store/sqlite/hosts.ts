@@ -191,6 +191,10 @@ export function createHostReads(
       const row = one(`SELECT ${hostColumns} WHERE h.id = ?`, id);
       return row && toHost(row);
     },
+    async hostsById(ids) {
+      const sql = `SELECT ${hostColumns} WHERE h.id IN (SELECT value FROM json_each(?))`;
+      return new Map(all(sql, JSON.stringify(ids)).map((row) => [row['id'] as HostId, toHost(row)]));
+    },
     async hostByIdentity(identityFingerprint) {
       const row = one(`SELECT ${hostColumns} WHERE h.identity_fp = ?`, identityFingerprint);
       return row && toHost(row);
