@@ -104,7 +104,9 @@ export async function issueTls(rooms: Rooms, request: TlsIssueRequest, caller: S
   try {
     await store.commit({
       guard: { ...stillSignedIn(caller), keyFingerprint: own.fingerprint },
-      ...(grant.personal && { claim: { principals: [grant.personal], personId: person.id, atMs } }),
+      ...(grant.personal.length > 0 && {
+        claim: { principals: grant.personal, personId: person.id, atMs },
+      }),
       tls: { credential },
       entries: [issueEntry(caller, request, credential, grant)],
     });
@@ -175,8 +177,8 @@ async function decideWithOwner(
   };
   const policy = rooms.policy();
   const first = decideTls(policy, caller.person, asked, () => undefined);
-  if (first.outcome === 'refused' || first.grant.personal === undefined) return first;
-  const owners = await rooms.store.principalOwners([first.grant.personal]);
+  if (first.outcome === 'refused' || first.grant.personal.length === 0) return first;
+  const owners = await rooms.store.principalOwners(first.grant.personal);
   return decideTls(policy, caller.person, asked, (principal) => owners.get(principal));
 }
 

@@ -125,7 +125,8 @@ function decide(
     profile: old.profile,
     key: subject.facts,
     newKey: false,
-    names,
+    // The name of a KDC comes from the profile, as it did the first time.
+    names: names.filter(({ kind }) => kind !== 'kerberos'),
     commonName: main,
     ttlSeconds: request.ttlSeconds,
     atMs,

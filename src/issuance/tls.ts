@@ -62,7 +62,7 @@ export interface TlsIssuer extends Omit<TlsAuthority, 'signer'> {
   sign(linted: LintedTls): Promise<Buffer>;
 }
 
-const usageOids = { server: oid.serverAuth, client: oid.clientAuth } as const;
+const usageOids = { server: oid.serverAuth, client: oid.clientAuth, kdc: oid.pkinitKdc } as const;
 
 /** @throws CodedError `x509.unsupported_key`, `x509.malformed`, `issuance.wrong_certificate` when key and certificate do not belong together */
 export function createTlsIssuer(authority: TlsAuthority, random: RandomBytes): TlsIssuer {

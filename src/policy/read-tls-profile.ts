@@ -12,6 +12,7 @@ const profileKeys = [
   'names',
   'addresses',
   'usages',
+  'kdc-realm',
   'account',
   'logon',
   'keys',
@@ -22,8 +23,8 @@ const profileKeys = [
 /** What each kind must not have: it would have no effect. */
 const foreignKeys: Readonly<Record<TlsProfile['kind'], readonly string[]>> = {
   'tls-server': ['account', 'logon'],
-  'tls-client': ['names', 'addresses', 'usages', 'logon'],
-  'windows-logon': ['names', 'addresses', 'usages', 'account'],
+  'tls-client': ['names', 'addresses', 'usages', 'kdc-realm', 'logon'],
+  'windows-logon': ['names', 'addresses', 'usages', 'kdc-realm', 'account'],
 };
 const keyTypes = ['rsa', 'ecdsa-p256', 'ecdsa-p384'] as const;
 const daySeconds = 86_400;
@@ -55,6 +56,7 @@ export function readTlsProfile(context: ReadContext, name: string, keyNode: Node
     names: kind === 'tls-server' ? readNames(context, fields) : [],
     addresses: readNetworks(context, fields.get('addresses'), 'addresses'),
     usages: readUsages(context, fields, kind),
+    kdcRealm: readRealm(context, fields, 'kdc-realm'),
     account: kind === 'tls-client' ? readAccount(context, fields.require('account')) : [],
     logon: kind === 'windows-logon' ? readLogon(context, fields.get('logon')) : usualLogon,
     ...keys,
@@ -86,11 +88,12 @@ function readNames(context: ReadContext, fields: Fields): readonly string[] {
 function readUsages({ yaml }: ReadContext, fields: Fields, kind: TlsProfile['kind']): TlsProfile['usages'] {
   if (kind !== 'tls-server') return ['client'];
   const node = fields.get('usages');
+  const kdc: TlsUsage[] = fields.get('kdc-realm') === undefined ? [] : ['kdc'];
   const usages = yaml.list(node, 'usages').flatMap((item): TlsUsage[] => {
     const usage = yaml.oneOf<TlsUsage>(item, 'a usage', ['server', 'client']);
     return usage === undefined ? [] : [usage];
   });
-  return node === undefined ? ['server'] : [...new Set(usages)];
+  return [...(node === undefined ? (['server'] as const) : new Set(usages)), ...kdc];
 }
 
 function readAccount(context: ReadContext, node: Node | undefined): TlsProfile['account'] {
@@ -113,13 +116,15 @@ function readLogon(context: ReadContext, node: Node | undefined): TlsProfile['lo
     sidNode === undefined ? usualLogon.sid : hasSid ? (readAttributeName(context, sidNode) ?? '') : undefined;
   for (const attribute of [upn, sid])
     if (attribute !== undefined && attribute !== '') context.attributes.add(attribute);
-  const realm = yaml.text(fields?.get('realm'), 'realm');
-  if (realm !== undefined && !/^[A-Z0-9][A-Z0-9.-]{0,252}$/.test(realm))
-    yaml.problem(
-      fields?.get('realm') ?? upnNode ?? (node as Node),
-      'a realm is written in capitals, e.g. CORP.EXAMPLE',
-    );
-  return { upn, sid, realm };
+  return { upn, sid, realm: fields && readRealm(context, fields, 'realm') };
+}
+
+function readRealm({ yaml }: ReadContext, fields: Fields, key: 'realm' | 'kdc-realm'): string | undefined {
+  const node = fields.get(key);
+  const realm = yaml.text(node, key);
+  if (node === undefined || realm === undefined) return undefined;
+  if (/^[A-Z0-9][A-Z0-9.-]{0,252}$/.test(realm)) return realm;
+  return yaml.problem(node, 'a realm is written in capitals, e.g. CORP.EXAMPLE');
 }
 
 function readKeys(context: ReadContext, fields: Fields): Pick<TlsProfile, 'keyTypes' | 'rsaMinBits'> {

@@ -9,7 +9,8 @@ import { findMembership, type Who } from './who.ts';
 
 /** What a TLS certificate is for. */
 export type TlsKind = 'tls-server' | 'tls-client' | 'windows-logon';
-export type TlsUsage = 'server' | 'client';
+/** `kdc`: a Kerberos key distribution centre that people log on to with certificates. */
+export type TlsUsage = 'server' | 'client' | 'kdc';
 
 /** One name of a certificate, in the words of RFC 5280 section 4.2.1.6. */
 export interface TlsName {
@@ -34,6 +35,8 @@ export interface TlsProfile {
   readonly names: readonly string[];
   readonly addresses: Networks | undefined;
   readonly usages: readonly TlsUsage[];
+  /** Servers only: the realm whose KDC it is. */
+  readonly kdcRealm: string | undefined;
   /** Clients only: the IBM i profile or account that the certificate is for. */
   readonly account: readonly Derivation[];
   /** Logon only: attributes, in lower case. `sid` undefined: none is written in. */
@@ -75,8 +78,8 @@ export interface TlsGrant {
   readonly usages: readonly TlsUsage[];
   /** From the directory, never from a request. */
   readonly sid: string | undefined;
-  /** The name that only this person may have; undefined for servers. */
-  readonly personal: Principal | undefined;
+  /** The names that only this person may have; none for servers. */
+  readonly personal: readonly Principal[];
   /** Seconds; alive from the first to the second, both included. */
   readonly notBefore: bigint;
   readonly notAfter: bigint;
@@ -182,7 +185,9 @@ function chooseServer(
   if (asked.length === 0)
     refuse('policy.no_name', 'No name was asked for: name the host, as clients dial it.');
   if (main === undefined) return undefined;
-  return { commonName: main.value, names, sid: undefined, personal: undefined };
+  const { kdcRealm: realm } = profile;
+  if (realm !== undefined) names.push({ kind: 'kerberos', value: `krbtgt/${realm}@${realm}` });
+  return { commonName: main.value, names, sid: undefined, personal: [] };
 }
 
 function isNameAllowed({ names, addresses }: TlsProfile, { kind, value }: AskedName): boolean {
@@ -236,42 +241,61 @@ function chooseAccount({ policy, profile, person, ownerOf, refuse }: PersonQuest
       refuse('policy.principal_protected', `The name ${account} comes to nobody.`);
       return undefined;
     }
-    const owner = ownerOf(account);
-    if (owner !== undefined && owner !== person.id) {
-      refuse(
-        'policy.principal_taken',
-        `The name ${account} belongs to somebody else. Ask your administrator.`,
-      );
-      return undefined;
-    }
-    return { commonName: account, names: [], sid: undefined, personal: account };
+    if (isTaken(account, { person, ownerOf, refuse })) return undefined;
+    return { commonName: account, names: [], sid: undefined, personal: [account] };
   }
   refuse('policy.no_account', `Your directory entry says no account name for the profile “${profile.name}”.`);
   return undefined;
 }
 
+function isTaken(
+  name: Principal,
+  { person, ownerOf, refuse }: Pick<PersonQuestion, 'person' | 'ownerOf' | 'refuse'>,
+): boolean {
+  const owner = ownerOf(name);
+  if (owner === undefined || owner === person.id) return false;
+  refuse('policy.principal_taken', `The name ${name} belongs to somebody else. Ask your administrator.`);
+  return true;
+}
+
+const longestUpn = 128;
 const upnGrammar = /^([A-Za-z0-9_.$+-]{1,64})@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*)$/;
 const sidGrammar = /^S-1-5-21(?:-\d{1,10}){4}$/;
 
-function chooseLogon({ profile, person, refuse }: PersonQuestion): Identity | undefined {
+/** What the directory calls the account, not what a UPN begins with: the two may be the names of two people. */
+const accountGrammar = /^[A-Za-z0-9_.$+-]{1,64}$/;
+
+function chooseLogon(question: PersonQuestion): Identity | undefined {
+  const { policy, profile, person, refuse } = question;
   const { upn: upnAttribute, sid: sidAttribute, realm } = profile.logon;
   const [upn, ...others] = person.attributes.get(upnAttribute) ?? [];
-  const parts = upnGrammar.exec(upn ?? '');
+  const isUpn = upn !== undefined && others.length === 0 && upn.length <= longestUpn && upnGrammar.test(upn);
   const sids = sidAttribute === undefined ? [] : (person.attributes.get(sidAttribute) ?? []);
-  if (upn === undefined || others.length > 0 || parts === null)
-    refuse('policy.no_upn', `Your directory entry has no usable ${upnAttribute}: one name@domain.`);
+  if (!isUpn) refuse('policy.no_upn', `Your directory entry has no usable ${upnAttribute}: one name@domain.`);
   if (sidAttribute !== undefined && (sids.length !== 1 || !sidGrammar.test(sids[0] ?? '')))
     refuse('policy.no_sid', `Your directory entry has no usable ${sidAttribute}.`);
-  if (upn === undefined || parts === null) return undefined;
-  const principal = `${parts[1]}@${realm ?? (parts[2] ?? '').toUpperCase()}`;
+  if (realm !== undefined && !accountGrammar.test(person.login))
+    refuse(
+      'policy.no_account',
+      `“${printable(person.login, 40)}” cannot be the name of a Kerberos principal.`,
+    );
+  if (!isUpn) return undefined;
+  const [name = ''] = upn.split('@');
+  for (const account of new Set([name, person.login]))
+    if (policy.protectedPrincipals.has(account.toLowerCase()))
+      refuse('policy.principal_protected', `The name ${printable(account, 40)} comes to nobody.`);
+  const principals = realm === undefined ? [] : [`${person.login}@${realm}`];
+  // A KDC may look at either name, and some at no case: neither may ever have been somebody else's.
+  const personal = [...new Set([upn, ...principals].map((one) => one.toLowerCase() as Principal))];
+  for (const one of personal) isTaken(one, question);
   return {
     commonName: upn.slice(0, 64),
     names: [
       { kind: 'upn', value: upn },
-      { kind: 'kerberos', value: principal },
+      ...principals.map((value) => ({ kind: 'kerberos' as const, value })),
     ],
     sid: sids[0],
-    personal: undefined,
+    personal,
   };
 }
 

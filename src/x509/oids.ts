@@ -32,6 +32,7 @@ export const oid = {
   smartCardLogon: '1.3.6.1.4.1.311.20.2.2',
   /** RFC 4556 section 3.2.4 */
   pkinitClientAuth: '1.3.6.1.5.2.3.4',
+  pkinitKdc: '1.3.6.1.5.2.3.5',
   pkinitSan: '1.3.6.1.5.2.2',
   /** Microsoft, user principal name in a SAN. */
   upn: '1.3.6.1.4.1.311.20.2.3',

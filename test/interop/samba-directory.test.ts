@@ -9,6 +9,7 @@ import type {
 } from '../../src/identity/index.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import type { PersonId } from '../../src/kernel/index.ts';
+import { sidOf } from '../support/directories.ts';
 import { freePort } from '../support/free-port.ts';
 import { lostServer, waysToBeLost } from '../support/lost-server.ts';
 import { describeWithPeers } from '../support/peers.ts';
@@ -63,6 +64,7 @@ describeWithPeers(['samba', 'ldapsearch', 'openssl', 'root'], 'an Active Directo
       expect(alice).toMatchObject({ directory: 'ad', login: 'alice', displayName: 'alice' });
       expect(alice.id).toMatch(/^ad:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/);
       expect(alice.attributes.get('mail')).toEqual(['alice@test.example']);
+      expect(alice.attributes.get('objectsid')).toEqual([sidOf(samba, `CN=alice,${peopleDn}`)]);
       expect(corp.health()).toMatchObject({ kind: 'active-directory', state: 'up' });
     });
 

@@ -23,6 +23,11 @@ const debianPackage = {
   python3: 'python3',
   keytool: 'default-jre-headless',
   rsyslogd: 'rsyslog',
+  krb5kdc: 'krb5-kdc',
+  kdb5_util: 'krb5-kdc',
+  'kadmin.local': 'krb5-admin-server',
+  kinit: 'krb5-user',
+  'pkinit.so': 'krb5-pkinit',
   shellcheck: 'shellcheck',
   nginx: 'nginx',
   stunnel4: 'stunnel4',
@@ -43,7 +48,9 @@ const folders = [
   '/usr/local/sbin',
   // Debian keeps each version of the server apart.
   ...globSync('/usr/lib/postgresql/*/bin'),
-  ...['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/rsyslog`),
+  ...['x86_64', 'aarch64'].flatMap((machine) =>
+    ['rsyslog', 'krb5/plugins/preauth'].map((folder) => `/usr/lib/${machine}-linux-gnu/${folder}`),
+  ),
 ];
 
 /** @returns the absolute path of a program, or undefined when it is not installed. */

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { handOut } from './handed-out.ts';
+import { clientConf, type PkinitFiles } from './mit-kdc.ts';
 import { findPeer } from './peers.ts';
 import { makeTls, run, untilListening } from './slapd.ts';
 
@@ -33,6 +34,8 @@ export interface Samba {
   readonly service: { readonly dn: string; readonly password: string };
   /** Applies LDIF with change records as the administrator. */
   modify(ldif: string): void;
+  /** Starts it anew as a KDC that takes certificates. @returns the configuration of clients */
+  serveKdc(files: PkinitFiles): Promise<string>;
   /** Stops it for good and removes its folder. */
   close(): Promise<void>;
 }
@@ -79,7 +82,7 @@ export async function startSamba(seed: SambaSeed): Promise<Samba> {
   handOut('password of administrator', administratorPassword);
   const address = ownAddress();
   makeTls(join(folder, 'stranger'), `IP:${address}`);
-  const child = await launch(folder, address).catch((error: unknown) => {
+  let child = await launch(folder, address).catch((error: unknown) => {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   });
@@ -94,6 +97,13 @@ export async function startSamba(seed: SambaSeed): Promise<Samba> {
     baseDn,
     service,
     modify: (ldif) => modify(folder, address, ldif),
+    serveKdc: async (files) => {
+      await end(child);
+      child = await launch(folder, address, files);
+      const krb5Config = join(folder, 'etc/client.conf');
+      writeFileSync(krb5Config, clientConf(domain.toUpperCase(), address, files));
+      return krb5Config;
+    },
     close: async () => {
       await end(child);
       rmSync(folder, { recursive: true, force: true });
@@ -149,16 +159,16 @@ function ldbEnv(): NodeJS.ProcessEnv {
   return { LDB_MODULES_PATH: `/usr/lib/${multiarch}/samba/ldb` };
 }
 
-async function launch(folder: string, address: string): Promise<ChildProcess> {
+async function launch(folder: string, address: string, kdc?: PkinitFiles): Promise<ChildProcess> {
   for (const name of ['run/ncalrpc', 'run/winbindd', 'run/ntp', 'etc'])
     mkdirSync(join(folder, name), { recursive: true });
-  makeTls(join(folder, 'tls'), `DNS:dc1.${domain},IP:${address}`);
+  if (kdc === undefined) makeTls(join(folder, 'tls'), `DNS:dc1.${domain},IP:${address}`);
   const configFile = join(folder, 'etc/smb.conf');
-  writeFileSync(configFile, smbConf(folder, address));
+  writeFileSync(configFile, smbConf(folder, address, kdc === undefined ? 'ldap dns cldap' : 'ldap kdc'));
   const krb5ConfigFile = join(folder, 'etc/krb5.conf');
   writeFileSync(
     krb5ConfigFile,
-    `[libdefaults]\n default_realm = ${domain.toUpperCase()}\n dns_lookup_kdc = false\n`,
+    `[libdefaults]\n default_realm = ${domain.toUpperCase()}\n dns_lookup_kdc = false\n${kdc === undefined ? '' : kdcConf(kdc)}`,
   );
   announce(folder, address);
   const logFile = join(folder, 'samba.out');
@@ -183,6 +193,7 @@ async function launch(folder: string, address: string): Promise<ChildProcess> {
   closeSync(log);
   try {
     await untilListening(address, 636, child);
+    if (kdc !== undefined) await untilListening(address, 88, child);
     return child;
   } catch (error) {
     await end(child);
@@ -240,13 +251,23 @@ function bindWrongly(folder: string, address: string, name: string): void {
   throw new Error('a wrong password was accepted');
 }
 
-function smbConf(folder: string, address: string): string {
+/** Heimdal's part of Samba reads these (krb5.conf(5) of Heimdal); its chains are pools of PEM files. */
+function kdcConf(files: PkinitFiles): string {
+  return `[kdc]
+ enable-pkinit = yes
+ pkinit_identity = FILE:${files.certificate},${files.key}
+ pkinit_anchors = FILE:${files.anchor}
+${files.between.map((file) => ` pkinit_pool = FILE:${file}\n`).join('')} pkinit_principal_in_certificate = yes
+`;
+}
+
+function smbConf(folder: string, address: string, services: string): string {
   return `[global]
  netbios name = DC1
  realm = ${domain.toUpperCase()}
  workgroup = ADTEST
  server role = active directory domain controller
- server services = ldap dns cldap
+ server services = ${services}
  interfaces = ${address}/8
  bind interfaces only = yes
  private dir = ${folder}/private

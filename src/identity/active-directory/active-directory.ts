@@ -115,7 +115,10 @@ class DomainDialect implements Dialect {
       config.userFilter === undefined ? undefined : check.filter('userFilter', config.userFilter);
     check.count('attributes', config.attributes ?? [], { min: 0, max: 64 });
     const more = (config.attributes ?? []).map((name) => check.attribute('attributes', name));
-    this.#attributes = [...new Set([...usualAttributes, ...more])];
+    // Read in any case, as bytes: a second spelling of it would come as text.
+    this.#attributes = [...new Set([...usualAttributes, ...more])].filter(
+      (name) => name.toLowerCase() !== 'objectsid',
+    );
   }
 
   recognises(login: string): boolean {
@@ -154,6 +157,8 @@ class DomainDialect implements Dialect {
       const values = entry.text(name);
       if (values.length > 0) attributes.set(name.toLowerCase(), values);
     }
+    const [sid, ...others] = entry.bytes('objectSid').map(sidToText);
+    if (sid !== undefined && others.length === 0) attributes.set('objectsid', [sid]);
     return { ...(displayName === undefined ? {} : { displayName }), attributes };
   }
 
