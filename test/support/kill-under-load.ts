@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { verifyBundle } from '../../src/accounting/verify/index.ts';
 import { formatPublicKey, parseCertificate, parseKrl, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
+import type { BrokerClient } from '../../src/doors/client/index.ts';
 import { alice, boss, type BrokerFolder } from './broker.ts';
 import { bundleOf, clientWith, logInTo, serve, type HeldSession, type Served } from './serve.ts';
 
@@ -44,11 +45,14 @@ export async function killUnderLoad(
   const revoked: bigint[] = [];
   const key = formatPublicKey(publicKeyFromKeyObject(generateKeyPairSync('ed25519').publicKey), 'held');
   let session: HeldSession | undefined;
+  let admin: HeldSession | undefined;
   let broker: Served | undefined;
   for (let round = 0; round < rounds; round += 1) {
     broker ??= await serve(made.configFile);
     // Once: a session outlives the broker that gave it.
     session ??= await logInTo(made, alice);
+    // Before the moment too: a login that dies with the broker counts as a failed attempt.
+    admin ??= await logInTo(made, boss);
     const client = clientWith(made, session);
     const target = held.length + 1 + Math.floor(random() * 40);
     const due = Promise.withResolvers<void>();
@@ -68,7 +72,7 @@ export async function killUnderLoad(
     await Promise.race([due.promise, Promise.all(working)]);
     expect(held.length).toBeGreaterThanOrEqual(target);
     const isRevoking = round % revokeEvery === 0;
-    const revoking = isRevoking ? revokeNewest(made, held, revoked) : undefined;
+    const revoking = isRevoking ? revokeNewest(clientWith(made, admin), held, revoked) : undefined;
     // Every other time right behind the answer, else somewhere on the way to it.
     if (round % (2 * revokeEvery) === 0) await revoking;
     const spinUntil = performance.now() + random() * (isRevoking ? 300 : 4);
@@ -90,10 +94,9 @@ export async function killUnderLoad(
 }
 
 /** Whatever becomes of it, only what was acknowledged counts. */
-async function revokeNewest(made: BrokerFolder, held: readonly string[], revoked: bigint[]): Promise<void> {
+async function revokeNewest(admin: BrokerClient, held: readonly string[], revoked: bigint[]): Promise<void> {
   const { serial } = parseCertificate(held.at(-1) ?? '');
   try {
-    const admin = clientWith(made, await logInTo(made, boss));
     const target = { kind: 'serial', value: String(serial) } as const;
     await admin.revoke({ target, reason: 'lost', lock: false, apply: true }).finally(() => admin.close());
     revoked.push(serial);
