@@ -22,6 +22,7 @@ const debianPackage = {
   pgbouncer: 'pgbouncer',
   python3: 'python3',
   keytool: 'default-jre-headless',
+  javac: 'default-jdk-headless',
   rsyslogd: 'rsyslog',
   krb5kdc: 'krb5-kdc',
   kdb5_util: 'krb5-kdc',
