@@ -127,7 +127,7 @@ export class OcspResponder {
       return { kind: 'unknown' };
     // Revoked, and not in a list yet.
     if (row.revokedMs !== undefined)
-      return { kind: 'revoked', revokedMs: row.revokedMs, reason: 'unspecified' };
+      return { kind: 'revoked', revokedMs: row.revokedMs, reason: row.revokedCode ?? 'unspecified' };
     if (this.#issued.size >= mostKept) this.#issued.clear();
     this.#issued.add(serial);
     return { kind: 'good' };

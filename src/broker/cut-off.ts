@@ -5,6 +5,7 @@ import type { Finding, LostWhat } from './find-departure.ts';
 import type { Rooms } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
 import type { TlsCredential } from './tls-rows.ts';
+import type { RevocationReason } from './tls-words.ts';
 import type { Change, Credential } from './unit-of-work.ts';
 
 /** How the broker came to ask about somebody. */
@@ -18,6 +19,9 @@ export interface Cause {
 }
 
 export type Lost = Extract<Finding, { kind: 'lost' }>;
+
+/** RFC 5280 section 5.3.1, for CRL and OCSP. */
+const goneCode: RevocationReason = 'privilegeWithdrawn';
 
 const reasons: Readonly<Record<LostWhat, string>> = {
   disabled: 'disabled in the directory',
@@ -67,7 +71,7 @@ export async function cutOff(
                 serials: tls.map(({ serial }) => serial),
                 atMs: nowMs,
                 reason: reasons[lost.what],
-                code: 'privilegeWithdrawn',
+                code: goneCode,
               },
             },
           }),
@@ -118,7 +122,7 @@ function entriesFor(
       },
     }),
     ...act.credentials.map((credential) => draft('cred.revoke', { cred: credentialFields(credential) })),
-    ...act.tls.map((credential) => draft('cred.revoke', { cred: tlsFields(credential) })),
+    ...act.tls.map((credential) => draft('cred.revoke', { cred: tlsFields(credential, goneCode) })),
     ...(act.sessions === 0 ? [] : [draft('session.revoke', { sessions: { ended: act.sessions } })]),
   ];
 }

@@ -67,7 +67,7 @@ export * from './sync-host.ts';
 export * from './trust-bundles.ts';
 export * from './tls-room.ts';
 export type * from './tls-rows.ts';
-export type * from './tls-words.ts';
+export * from './tls-words.ts';
 export * from './unit-of-work.ts';
 export * from './waiting-hosts.ts';
 export * from './who-could.ts';

@@ -89,11 +89,12 @@ export async function revoke(rooms: Rooms, request: RevokeRequest, caller: Signe
     const nowMs = rooms.clock.nowMs();
     const found = await hits(reads, target, nowMs);
     const revoked = { revokedMs: nowMs, revokedReason: request.reason };
+    const revokedCode = codeOf(request, target);
     return {
       change: changeFor(request, { target, person, nowMs, ...found }, caller),
       result: {
         credentials: found.credentials.map((credential) => ({ ...credential, ...revoked })),
-        tlsCredentials: found.tls.map((credential) => ({ ...credential, ...revoked })),
+        tlsCredentials: found.tls.map((credential) => ({ ...credential, ...revoked, revokedCode })),
         sessions: total(found.sessions),
       },
     };
@@ -222,6 +223,10 @@ const codeFor: Readonly<Record<Target['kind'], RevocationReason>> = {
   before: 'unspecified',
 };
 
+function codeOf({ code }: RevokeRequest, { kind }: Target): RevocationReason {
+  return code ?? codeFor[kind];
+}
+
 function changeFor(request: RevokeRequest, act: Act, caller: SignedIn): Change {
   const { target, person, credentials, tls, nowMs } = act;
   const { reason, lock } = request;
@@ -241,7 +246,7 @@ function changeFor(request: RevokeRequest, act: Act, caller: SignedIn): Change {
           serials: tls.map(({ serial }) => serial),
           atMs: nowMs,
           reason,
-          code: request.code ?? codeFor[target.kind],
+          code: codeOf(request, target),
         },
       },
     }),
@@ -271,7 +276,7 @@ function entriesFor(request: RevokeRequest, act: Act, caller: SignedIn): readonl
         type: 'cred.revoke',
         timeMs,
         subject: credential.subjectId ?? credential.personId,
-        fields: { cred: tlsFields(credential) },
+        fields: { cred: tlsFields(credential, codeOf(request, target)) },
         reason,
       }),
     );

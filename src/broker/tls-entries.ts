@@ -1,9 +1,13 @@
 import type { EntryDraft } from '../accounting/index.ts';
 import { toRfc3339 } from '../kernel/index.ts';
 import type { TlsCredential } from './tls-rows.ts';
+import type { RevocationReason } from './tls-words.ts';
 
-/** The log's `cred` field of an X.509 certificate. */
-export function tlsFields(credential: TlsCredential): NonNullable<EntryDraft['fields']> {
+/** The log's `cred` field of an X.509 certificate. @param code of one that ends */
+export function tlsFields(
+  credential: TlsCredential,
+  code?: RevocationReason,
+): NonNullable<EntryDraft['fields']> {
   return {
     kind: credential.kind,
     serial: credential.serial,
@@ -21,5 +25,6 @@ export function tlsFields(credential: TlsCredential): NonNullable<EntryDraft['fi
     not_after: toRfc3339(Number(credential.notAfter) * 1000),
     profile: credential.profile,
     ...(credential.renews === undefined ? {} : { renews: credential.renews }),
+    ...(code === undefined ? {} : { crl_reason: code }),
   };
 }

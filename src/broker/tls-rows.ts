@@ -32,6 +32,8 @@ export interface TlsCredential {
   readonly renews?: X509Serial;
   readonly revokedMs?: number;
   readonly revokedReason?: string;
+  /** What CRL and OCSP say. */
+  readonly revokedCode?: RevocationReason;
 }
 
 /** With its place in the order of issue, for going on from there. */

@@ -12,7 +12,7 @@ import {
   type RevocationReason,
 } from '../x509/index.ts';
 
-export { encodeCrlLdif, type RevocationReason } from '../x509/index.ts';
+export { encodeCrlLdif, revocationReasons, type RevocationReason } from '../x509/index.ts';
 
 /** One certificate that is no longer good. `serial` is hex. */
 export interface CrlItem {

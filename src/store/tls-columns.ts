@@ -1,4 +1,10 @@
-import type { CrlPublication, StoredTlsCredential, TlsCredential, X509Serial } from '../broker/index.ts';
+import type {
+  CrlPublication,
+  RevocationReason,
+  StoredTlsCredential,
+  TlsCredential,
+  X509Serial,
+} from '../broker/index.ts';
 import type { PersonId } from '../kernel/index.ts';
 
 /** Columns of `x509_credential` that an issue fills, with their values, the same on every backend. */
@@ -68,7 +74,11 @@ export function toTlsCredential(row: AnyRow): StoredTlsCredential {
     ...(renews === null ? {} : { renews }),
     ...(row['revoked_ms'] === null
       ? {}
-      : { revokedMs: Number(row['revoked_ms']), revokedReason: row['revoked_reason'] as string }),
+      : {
+          revokedMs: Number(row['revoked_ms']),
+          revokedReason: row['revoked_reason'] as string,
+          revokedCode: row['revoked_code'] as RevocationReason,
+        }),
   };
 }
 

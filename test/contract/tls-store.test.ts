@@ -139,6 +139,7 @@ for (const { name, newPlace } of implementations) {
       expect(await store.tlsCredential(two.serial)).toMatchObject({
         revokedMs: nowMs + 1,
         revokedReason: 'left',
+        revokedCode: reason,
       });
       expect(await store.liveTls({ kind: 'serial', serial: two.serial }, nowMs)).toEqual([]);
     });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import type { RevocationCode } from '../client/index.ts';
 import { usage } from './report.ts';
 import type { JsonFlag, Table } from './table.ts';
 
@@ -16,6 +17,15 @@ function parseReason(text: string): string {
     throw usage(`The reason has more than ${maxReasonChars} characters.`, 'Give a shorter one.');
   return text;
 }
+
+const reasonCodes: readonly RevocationCode[] = [
+  'unspecified',
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+];
 
 /** The commands that cut people off and show what they hold; who may use them, the broker says. */
 export function addAdminCommands(program: Command, table: Table): void {
@@ -37,6 +47,11 @@ export function addAdminCommands(program: Command, table: Table): void {
     .option('--key-id <ID>', 'the certificate with this key id')
     .option('--before <TIME>', 'everything issued before this time')
     .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
+    .addOption(
+      new Option('--reason-code <CODE>', 'what CRL and OCSP say; else what goes with the target').choices(
+        reasonCodes,
+      ),
+    )
     .option('--lock', 'with --person: also refuse new logins and certificates until unlock')
     .option('--yes', 'do it')
     .action((options: import('./commands/admin.ts').RevokeOptions & JsonFlag) =>

@@ -60,6 +60,7 @@ export interface BrokerClient extends HostCalls, LoginCalls, ProbeCalls, TlsClie
   revoke(asked: {
     readonly target: contract.RevocationTarget;
     readonly reason: string;
+    readonly reasonCode?: contract.RevocationCode | undefined;
     readonly lock: boolean;
     readonly apply: boolean;
   }): Promise<contract.RevokeAnswer>;

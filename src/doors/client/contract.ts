@@ -259,6 +259,15 @@ export function credentialJson(credential: Credential): Readonly<Record<string, 
   };
 }
 
+/** What CRL and OCSP can say of why a certificate ended (RFC 5280 section 5.3.1). */
+export type RevocationCode =
+  | 'unspecified'
+  | 'keyCompromise'
+  | 'affiliationChanged'
+  | 'superseded'
+  | 'cessationOfOperation'
+  | 'privilegeWithdrawn';
+
 export type RevocationTarget = {
   readonly kind: 'person' | 'serial' | 'key' | 'key_id' | 'before';
   readonly value: string;

@@ -29,6 +29,8 @@ export interface TlsCertificate {
   readonly issuedAtMs: number;
   readonly state: 'live' | 'expired' | 'revoked';
   readonly revokedReason: string | undefined;
+  /** What CRL and OCSP say. */
+  readonly revokedCode: string | undefined;
 }
 
 export interface TlsIssued {
@@ -155,6 +157,7 @@ export function readTlsCertificate(answer: Answer): TlsCertificate {
     issuedAtMs: answer.time('issuedAt'),
     state: answer.word('state', ['live', 'expired', 'revoked']),
     revokedReason: answer.optionalText('revokedReason', 2000),
+    revokedCode: answer.optionalText('revokedCode', 40),
   };
 }
 

@@ -175,8 +175,8 @@ export const routes: readonly Route[] = [
     summary: 'Revoke by person, serial, key, key id or time; rehearses unless `apply` is true.',
     body: schema.revokeBody,
     answers: { status: 200, json: schema.revokeAnswer },
-    async handle({ rooms, body }, caller) {
-      const done = await revoke(rooms, body, caller);
+    async handle({ rooms, body: { reasonCode, ...body } }, caller) {
+      const done = await revoke(rooms, { ...body, code: reasonCode }, caller);
       const nowMs = rooms.clock.nowMs();
       const { lockedPerson, published } = done;
       return {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { revocationCodes } from '../../broker/index.ts';
 
 const text = (maxChars: number): z.ZodString =>
   z
@@ -55,6 +56,8 @@ export const tlsCertificate = z.object({
   state: z.enum(['live', 'expired', 'revoked']),
   revokedAt: rfc3339.optional(),
   revokedReason: z.string().optional(),
+  /** What CRL and OCSP say. */
+  revokedCode: z.enum(revocationCodes).optional(),
 });
 
 export const tlsIssueAnswer = z.object({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { revocationCodes } from '../../broker/index.ts';
 import { tlsCertificate } from './schemas-tls.ts';
 
 /** Every text is bounded; unknown fields are refused, so that a misspelt one is not silently ignored. */
@@ -43,6 +44,8 @@ export const revokeBody = z.strictObject({
     value: text(16_384),
   }),
   reason: adminReason,
+  /** Of RFC 5280, for CRL and OCSP; without one, the target says it. */
+  reasonCode: z.enum(revocationCodes).optional(),
   lock: z.boolean().default(false),
   apply: z.boolean(),
 });

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { revocationCodes } from '../../../src/broker/index.ts';
 import { fingerprint, formatPublicKey, publicKeyFromKeyObject } from '../../../src/ssh/index.ts';
 import type { BrokerStub } from '../../support/broker-stub.ts';
 import { problem, startBrokerStub } from '../../support/broker-stub.ts';
@@ -59,6 +60,20 @@ describe('admin revoke', () => {
     broker.override('POST /v1/admin/revoke', () => ({ body: { ...rehearsed, applied: true } }));
     await run('admin', 'revoke', '--person', 'a', '--reason', 'r', '--lock', '--yes');
     expect(lastBody()).toMatchObject({ lock: true, apply: true });
+  });
+
+  test('a reason code goes along, and the codes are those of the broker', async () => {
+    broker.override('POST /v1/admin/revoke', () => ({ body: rehearsed }));
+    for (const reasonCode of revocationCodes) {
+      const result = await run(...'admin revoke --person a --reason r --reason-code'.split(' '), reasonCode);
+      expect(result.stderr).toContain('lists for SSH have no reason codes');
+      expect(lastBody()).toMatchObject({ reasonCode });
+    }
+    const refused = await run(
+      ...'admin revoke --person a --reason r --reason-code certificateHold'.split(' '),
+    );
+    expect(refused.exitCode).toBe(2);
+    for (const code of revocationCodes) expect(refused.stderr).toContain(code);
   });
 
   test('an unknown target is a failure with the broker’s code', async () => {

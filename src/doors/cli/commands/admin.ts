@@ -1,5 +1,5 @@
 import { findX509Serial, parseKeyId, parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
-import type { Credential, RevocationTarget, RevokeAnswer } from '../../client/index.ts';
+import type { Credential, RevocationCode, RevocationTarget, RevokeAnswer } from '../../client/index.ts';
 import { credentialJson } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
@@ -20,6 +20,7 @@ export interface RevokeOptions {
   readonly keyId?: string;
   readonly before?: string;
   readonly reason: string;
+  readonly reasonCode?: RevocationCode;
   readonly lock?: boolean;
   readonly yes?: boolean;
 }
@@ -31,15 +32,23 @@ export async function revoke(options: RevokeOptions, terminal: Terminal): Promis
   if (lock && target.kind !== 'person')
     throw usage('--lock goes with --person only.', 'Use `sallyport admin lock --person U` beside it.');
   const apply = options.yes === true;
+  const { reason, reasonCode } = options;
   return withSession(terminal, async ({ client }) => {
     const answer = await withProgress(
       terminal,
       apply ? 'Revoking' : 'Asking the broker',
-      client.revoke({ target, reason: options.reason, lock, apply }),
+      client.revoke({ target, reason, ...(reasonCode && { reasonCode }), lock, apply }),
     );
-    return describeRevocation(terminal, answer, lock);
+    const described = describeRevocation(terminal, answer, lock);
+    const isLost = reasonCode !== undefined && answer.tlsCredentials.length === 0;
+    return isLost ? { ...described, notes: [...(described.notes ?? []), codeIsLost] } : described;
   });
 }
+
+const codeIsLost: Line = {
+  text: 'note: no certificate for TLS is among them; lists for SSH have no reason codes.',
+  tone: 'dim',
+};
 
 /** Exactly one target, checked here as far as it can be. @throws CodedError `cli.usage`, `kernel.bad_serial`, `kernel.bad_key_id` */
 export function revocationTarget(options: Omit<RevokeOptions, 'reason'>, nowMs: number): RevocationTarget {

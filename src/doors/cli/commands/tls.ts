@@ -168,16 +168,18 @@ export function tlsTable(terminal: Terminal, certificates: readonly TlsCertifica
   return tableLines(
     terminal.stdout,
     ['FOR', 'PROFILE', 'ASKED BY', 'UNTIL', 'STATE', 'SERIAL'],
-    certificates.map(({ commonName, profile, person, notAfterMs, state, serial }) => [
+    certificates.map(({ commonName, profile, person, notAfterMs, state, revokedCode, serial }) => [
       commonName,
       profile,
       person.login,
       formatShort(notAfterMs),
-      state,
+      state === 'revoked' && isSaid(revokedCode) ? `revoked: ${revokedCode}` : state,
       serial,
     ]),
   );
 }
+
+const isSaid = (code: string | undefined): boolean => code !== undefined && code !== 'unspecified';
 
 /** A certificate for people. */
 export function tlsLines(terminal: Terminal, certificate: TlsCertificate): readonly string[] {
