@@ -9,10 +9,17 @@ import { usage } from './report.ts';
  * @throws CodedError `cli.usage`, `client.cannot_read`, and those of `parse`, all with `givenFile` in their details.
  */
 export function readGivenFile<Value>(path: string, next: string, parse: (text: string) => Value): Value {
-  try {
+  return parseGiven(path, () => {
     const text = readSmallFile(path);
     if (text === undefined) throw usage(`There is no file ${path}.`, next);
     return parse(text);
+  });
+}
+
+/** What `parse` makes of a file that the command line names: what it throws names the file, and ends with exit code 2. */
+export function parseGiven<Value>(path: string, parse: () => Value): Value {
+  try {
+    return parse();
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     // The one who names two files must learn which of them it is.

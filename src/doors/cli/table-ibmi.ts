@@ -33,6 +33,11 @@ export function addIbmiCommands(program: Command, table: Table): void {
       'PEM file of authorities that are ours (may be repeated); those of the broker unless given',
       several,
     )
+    .option(
+      '--crl <FILE>',
+      'lists of revoked certificates, PEM or DER (may be repeated); fetched from where certificates say unless given',
+      several,
+    )
     .option('--ports <LIST>', 'only these: 992,9476, or a service that listens elsewhere, telnet-ssl:2992')
     .option('--log', 'tell the broker, for its log and its metrics; needs a session as admin or auditor')
     .option('--html <FILE>', 'write a report for the files: one page, printable')

@@ -10,7 +10,8 @@ export { escapeHtml, htmlPage } from './html-page.ts';
 export { allFindings, renderHtml, stateText } from './html.ts';
 export { namesOf } from './judge-chain.ts';
 export { probe, usualPatience, type ProbeOptions, type RevocationCheck } from './probe.ts';
-export { createRevocationCheck } from './revocation.ts';
+export { maxListBytes, parseLists } from './given-lists.ts';
+export { createRevocationCheck, type RevocationOptions } from './revocation.ts';
 export type {
   CertificateLook,
   Finding,

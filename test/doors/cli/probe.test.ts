@@ -42,6 +42,24 @@ describeWithPeers(['openssl'], 'sallyport probe', () => {
     expect(bad.stdout).toContain('Telnet in the clear');
   });
 
+  it('says of a certificate that is ours whether it is revoked, from a list at hand', async () => {
+    const [ours, file] = [authority.issue('second', { names: 'DNS:localhost' }), join(folder, 'list.crl')];
+    const second = await startTn5250Server({ tls: ours, speaks: 'tn5250' });
+    const look = (): Promise<RunResult> =>
+      run(
+        ['localhost', '--ca', authority.rootFile, '--crl', file, '--ports', `telnet-ssl:${second.port}`],
+        140,
+      );
+    writeFileSync(file, authority.crl());
+    expect((await look()).stdout).toContain('ours, not revoked');
+    authority.revoke('second');
+    writeFileSync(file, authority.crl());
+    const revoked = await look();
+    expect(revoked.exitCode).toBe(1);
+    expect(revoked.stdout).toContain('ours, revoked');
+    await second.close();
+  });
+
   it('reads hosts from a file, with remarks', async () => {
     const file = join(folder, 'hosts.txt');
     writeFileSync(file, '# the estate\nlocalhost # production\n\n127.0.0.1\r\n');
@@ -77,6 +95,8 @@ describeWithPeers(['openssl'], 'sallyport probe', () => {
     [['localhost', '--ports', '22'], 2],
     [['localhost', '--wait', '0'], 2],
     [['localhost', '--ca', '/nowhere.pem'], 2],
+    [['localhost', '--crl', '/nowhere.crl'], 2],
+    [['localhost', '--crl', '/etc/hostname'], 2],
     [['--hosts', '/nowhere.txt'], 2],
     [['localhost', '--html', '/nowhere/report.html'], 1],
   ])('%j ends with %d before any connection', async (args, exitCode) => {

@@ -3,20 +3,24 @@ import {
   allFindings,
   createRevocationCheck,
   type HostLook,
+  maxListBytes,
   parseAuthorities,
   parseHosts,
+  parseLists,
   parsePorts,
   probe,
   type ProbeReport,
   renderHtml,
   stateText,
+  type TlsLook,
   usualPatience,
 } from '../../probe/index.ts';
 import { CodedError, toRfc3339 } from '../../../kernel/index.ts';
 import { checkWritable, loadSettings, writeByRename } from '../../client/index.ts';
 import { brokerAuthorities } from '../broker-authorities.ts';
 import type { Result } from '../command.ts';
-import { readGivenFile } from '../given-file.ts';
+import { readGivenBytes } from '../given-bytes.ts';
+import { parseGiven, readGivenFile } from '../given-file.ts';
 import type { Line, Tone } from '../output.ts';
 import { hangingLines, tableLines } from '../output.ts';
 import { startBar } from '../progress-bar.ts';
@@ -26,6 +30,8 @@ import type { Terminal } from '../terminal.ts';
 export interface ProbeFlags {
   readonly hosts?: string;
   readonly ca?: readonly string[];
+  /** Files of revoked certificates. */
+  readonly crl?: readonly string[];
   readonly ports?: string;
   readonly html?: string;
   /** Tell the broker. */
@@ -48,6 +54,7 @@ export async function probeHosts(
     flags.ca === undefined
       ? await trustedByHome(terminal)
       : flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
+  const given = (flags.crl ?? []).flatMap(readLists);
   if (flags.html !== undefined) checkWritable(flags.html);
   if (flags.log === true) await checkSession(terminal);
   // 2. One connection to each port.
@@ -57,7 +64,7 @@ export async function probeHosts(
     ...targets,
     authorities,
     clock: terminal.clock,
-    revocation: createRevocationCheck(terminal.clock),
+    revocation: createRevocationCheck({ clock: terminal.clock, given }),
     patience: { ...usualPatience, firstBytesMs: flags.wait * 1000 },
     progress: (done) => bar.show(done),
   }).finally(() => bar.end());
@@ -83,6 +90,11 @@ function readHosts(file: string): readonly string[] {
   return readGivenFile(file, 'Name a file with one host on a line.', (text) =>
     text.split('\n').map((line) => line.replace(/#.*/, '').trim()),
   );
+}
+
+function readLists(file: string): ReturnType<typeof parseLists> {
+  const bytes = readGivenBytes(file, maxListBytes);
+  return parseGiven(file, () => parseLists(bytes));
 }
 
 function present(
@@ -120,12 +132,11 @@ function hostLines(host: HostLook, terminal: Terminal): readonly Line[] {
   const rows = shown.map((look) => {
     const { tls } = look;
     const [leaf] = tls?.chain ?? [];
-    const trust = tls?.trust === 'ours' ? 'ours' : tls?.trust === 'not_ours' ? 'not ours' : '';
     return [
       String(look.port),
       look.service,
       stateText(look),
-      trust,
+      tls === undefined ? '' : trustText(tls),
       tls === undefined ? '' : String(tls.daysLeft),
       leaf === undefined ? '' : leaf.names.join(' ') || leaf.subject,
     ];
@@ -143,6 +154,14 @@ function hostLines(host: HostLook, terminal: Terminal): readonly Line[] {
       ? []
       : [{ text: `  no answer from ${unheard.join(', ')}`, tone: 'dim' as const }]),
     ...allFindings(host).flatMap((finding) => findingLines(finding, terminal)),
+  ];
+}
+
+function trustText({ trust, revocation }: TlsLook): string {
+  if (trust === 'not_asked') return '';
+  if (trust === 'not_ours') return 'not ours';
+  return { good: 'ours, not revoked', revoked: 'ours, revoked', unknown: 'ours', not_asked: 'ours' }[
+    revocation
   ];
 }
 
