@@ -18,6 +18,11 @@ export interface Cause {
   readonly review?: string;
 }
 
+export interface CutOff {
+  readonly credentials: readonly Credential[];
+  readonly tls: readonly TlsCredential[];
+}
+
 export type Lost = Extract<Finding, { kind: 'lost' }>;
 
 /** RFC 5280 section 5.3.1, for CRL and OCSP. */
@@ -36,28 +41,27 @@ const mostObjects = 8;
 /**
  * Takes from one person what the directory no longer gives, in one transaction: the credentials, the sessions where nothing is left,
  * and the entries, the first of which names the change in the directory. What was issued meanwhile to somebody who is gone is taken, too.
- * @returns what died; publishing the list is for whoever calls this. @throws CodedError `store.…`
+ * @returns what died; publishing the lists is for whoever calls this. @throws CodedError `store.…`
  */
 export async function cutOff(
   rooms: Pick<Rooms, 'store' | 'clock' | 'counters'>,
   lost: Lost,
   cause: Cause,
-): Promise<readonly Credential[]> {
+): Promise<CutOff> {
   const { personId, endsSessions } = lost;
-  const named = new Set(lost.credentials.map(nameOf));
+  const named = new Set([...lost.credentials, ...lost.tls].map(nameOf));
   const revoked = await rooms.store.transact(async (reads) => {
     const nowMs = rooms.clock.nowMs();
     const sinceMs = nowMs - Number(expiredMarginSeconds) * 1000;
-    const live = await reads.liveCredentials({ kind: 'person', personId }, sinceMs);
-    const credentials = live.filter(
-      (credential) => named.has(nameOf(credential)) || (endsSessions && lost.what !== 'rights'),
-    );
-    // Who is gone keeps nothing. Of who is still there, TLS is left to its profiles: they ask the directory at each issue.
-    const tls = lost.what === 'rights' ? [] : await reads.liveTls({ kind: 'person', personId }, sinceMs);
+    const target = { kind: 'person', personId } as const;
+    const ends = (one: Credential | TlsCredential): boolean =>
+      named.has(nameOf(one)) || (endsSessions && lost.what !== 'rights');
+    const credentials = (await reads.liveCredentials(target, sinceMs)).filter(ends);
+    const tls = (await reads.liveTls(target, sinceMs)).filter(ends);
     const sessions = endsSessions ? await reads.sessionsOf(personId, nowMs) : 0;
     // Somebody else was quicker, or it has expired.
     if (credentials.length === 0 && tls.length === 0 && sessions === 0)
-      return { change: { entries: [] }, result: [] };
+      return { change: { entries: [] }, result: { credentials: [], tls: [] } };
     const change: Change = {
       ...(endsSessions ? { expel: { people: [personId], atMs: nowMs } } : { voidDecisions: [personId] }),
       ...(credentials.length === 0
@@ -77,14 +81,17 @@ export async function cutOff(
           }),
       entries: entriesFor(lost, cause, { credentials, tls, sessions, timeMs: nowMs }),
     };
-    return { change, result: credentials };
+    return { change, result: { credentials, tls } };
   });
-  rooms.counters.revoked(revoked.length);
+  rooms.counters.revoked(revoked.credentials.length + revoked.tls.length);
   return revoked;
 }
 
-/** Names a credential. */
-export function nameOf({ caFingerprint, serial }: Pick<Credential, 'caFingerprint' | 'serial'>): string {
+/** Names a credential of either kind. */
+export function nameOf({
+  caFingerprint,
+  serial,
+}: Pick<Credential | TlsCredential, 'caFingerprint' | 'serial'>): string {
   return `${caFingerprint} ${serial}`;
 }
 

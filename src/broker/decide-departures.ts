@@ -5,6 +5,7 @@ import { entryBy, stillSignedIn } from './entries.ts';
 import { findDeparture } from './find-departure.ts';
 import { departureFields, type FollowState } from './follow-departures.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Credential, Publication } from './unit-of-work.ts';
 
 const shownReviewsMs = 30 * 86_400_000;
@@ -47,6 +48,7 @@ export interface DepartureDecision {
 export interface DecidedDepartures {
   readonly review: DepartureReview;
   readonly credentials: readonly Credential[];
+  readonly tls: readonly TlsCredential[];
   /** Listed people who keep what they have: they lost nothing after all, or it cannot be told. */
   readonly kept: readonly PersonId[];
   readonly published?: Publication;
@@ -91,17 +93,23 @@ export async function decideDepartures(
     ],
   });
   if (decision === 'reject')
-    return { review, credentials: [], kept: review.people.map(({ personId }) => personId) };
+    return { review, credentials: [], tls: [], kept: review.people.map(({ personId }) => personId) };
 
   // 3. Everybody in it is asked about once more: what was a fault may be mended, and somebody may be back.
   const queue = review.people.map(({ personId }) => personId);
   const kept: PersonId[] = [];
   const credentials: Credential[] = [];
+  const tls: TlsCredential[] = [];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const finding = await findDeparture(rooms, next);
-      if (finding.kind !== 'lost') kept.push(next);
-      else credentials.push(...(await cutOff(rooms, finding, { seenBy: 'review', objects: [], review: id })));
+      if (finding.kind !== 'lost') {
+        kept.push(next);
+        continue;
+      }
+      const done = await cutOff(rooms, finding, { seenBy: 'review', objects: [], review: id });
+      credentials.push(...done.credentials);
+      tls.push(...done.tls);
     }
   };
   const workers = await Promise.allSettled(Array.from({ length: asksAtOnce }, work));
@@ -109,5 +117,5 @@ export async function decideDepartures(
   // 4. The list carries whoever was cut off, also when a directory went away half-way.
   const published = credentials.length === 0 ? undefined : await rooms.krl.publish();
   for (const worker of workers) if (worker.status === 'rejected') throw worker.reason;
-  return { review, credentials, kept, ...(published === undefined ? {} : { published }) };
+  return { review, credentials, tls, kept, ...(published === undefined ? {} : { published }) };
 }

@@ -1,5 +1,6 @@
 import type { Session } from '../identity/index.ts';
 import type { PersonId } from '../kernel/index.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Credential } from './unit-of-work.ts';
 
 /** One person who lost something at their directory, and what of it was still live when that was found. */
@@ -8,6 +9,7 @@ export interface FoundDeparture {
   /** `identity.disabled`, `policy.no_longer_granted`, …: goes into the entries. */
   readonly reasonCode: string;
   readonly credentials: readonly Pick<Credential, 'caFingerprint' | 'serial'>[];
+  readonly tls: readonly Pick<TlsCredential, 'caFingerprint' | 'serial'>[];
 }
 
 /**

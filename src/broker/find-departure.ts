@@ -1,8 +1,10 @@
 import { isCodedError, type PersonId } from '../kernel/index.ts';
-import { isMemberOfAny, rolesOf, stillGrants } from '../policy/index.ts';
+import { isMemberOfAny, rolesOf, stillGrants, stillGrantsTls, type StillGrants } from '../policy/index.ts';
 import type { Person, Standing } from '../identity/index.ts';
 import { expiredMarginSeconds } from '../revocation/index.ts';
 import type { Rooms } from './rooms.ts';
+import { namesIn } from './tls-entries.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Credential } from './unit-of-work.ts';
 
 /** What a fresh question about one person came to. */
@@ -16,6 +18,7 @@ export type Finding =
       readonly what: LostWhat;
       /** What they could not get today. */
       readonly credentials: readonly Credential[];
+      readonly tls: readonly TlsCredential[];
       /** Their account is gone, or nothing is left to them. */
       readonly endsSessions: boolean;
     }
@@ -51,11 +54,10 @@ export async function findDeparture(rooms: Asked, personId: PersonId): Promise<F
   const { store, clock } = rooms;
   const sinceMs = clock.nowMs() - Number(expiredMarginSeconds) * 1000;
   const live = await store.liveCredentials({ kind: 'person', personId }, sinceMs);
+  const liveTls = await store.liveTls({ kind: 'person', personId }, sinceMs);
   if (standing.outcome === 'gone') {
     const { reason } = standing;
-    const tls = await store.liveTls({ kind: 'person', personId }, sinceMs);
-    const held = live.length + tls.length;
-    if (held === 0 && (await store.sessionsOf(personId, clock.nowMs())) === 0)
+    if (live.length + liveTls.length === 0 && (await store.sessionsOf(personId, clock.nowMs())) === 0)
       return { kind: 'nothing', personId };
     return {
       kind: 'lost',
@@ -63,16 +65,20 @@ export async function findDeparture(rooms: Asked, personId: PersonId): Promise<F
       reasonCode: `identity.${reason}`,
       what: whatOf[reason],
       credentials: live,
+      tls: liveTls,
       endsSessions: true,
     };
   }
 
   // 3. Which of it policy would still give.
   const { person, doubt } = standing;
-  const verdicts = await judge(rooms, person, live);
-  const credentials = live.filter((credential) => verdicts.get(credential) === 'lost');
-  if (credentials.length > 0 && doubt !== undefined) return { kind: 'doubtful', personId, person, doubt };
-  if (credentials.length === 0) {
+  const verdicts = await judge(rooms, person, live, liveTls);
+  const isLost = (one: Credential | TlsCredential): boolean => verdicts.get(one) === 'lost';
+  const credentials = live.filter(isLost);
+  const tls = liveTls.filter(isLost);
+  const lost = credentials.length + tls.length;
+  if (lost > 0 && doubt !== undefined) return { kind: 'doubtful', personId, person, doubt };
+  if (lost === 0) {
     const isUnclear = [...verdicts.values()].includes('unclear');
     const blank = 'an attribute that the policy reads has no value';
     return isUnclear
@@ -88,7 +94,8 @@ export async function findDeparture(rooms: Asked, personId: PersonId): Promise<F
     reasonCode: 'policy.no_longer_granted',
     what: 'rights',
     credentials,
-    endsSessions: credentials.length === live.length && hasNothing,
+    tls,
+    endsSessions: lost === verdicts.size && hasNothing,
   };
 }
 
@@ -105,18 +112,21 @@ async function standingOf({ identity }: Asked, personId: PersonId): Promise<Stan
   }
 }
 
-async function judge(
-  { store, policy }: Asked,
+/** What of it the person could be given today. */
+export async function judge(
+  { store, policy }: Pick<Rooms, 'store' | 'policy'>,
   person: Person,
   live: readonly Credential[],
-): Promise<ReadonlyMap<Credential, ReturnType<typeof stillGrants>>> {
-  const names = [...new Set(live.flatMap(({ principals }) => principals))];
-  const owners = await store.principalOwners(names);
+  liveTls: readonly TlsCredential[],
+): Promise<ReadonlyMap<Credential | TlsCredential, StillGrants>> {
   const inForce = policy();
-  return new Map(
-    live.map((credential) => [
-      credential,
-      stillGrants(inForce, person, credential, (principal) => owners.get(principal)),
-    ]),
-  );
+  const names = [...live.flatMap(({ principals }) => principals), ...liveTls.flatMap(namesIn)];
+  // A name in X.509 is its owner's in every case; policy asks for some of them in lower case.
+  const asked = new Set([...names, ...names.map((name) => name.toLowerCase())]);
+  const owners = await store.principalOwners([...asked]);
+  const ownerOf = (name: string): PersonId | undefined => owners.get(name);
+  return new Map<Credential | TlsCredential, StillGrants>([
+    ...live.map((one) => [one, stillGrants(inForce, person, one, ownerOf)] as const),
+    ...liveTls.map((one) => [one, stillGrantsTls(inForce, person, one, ownerOf)] as const),
+  ]);
 }

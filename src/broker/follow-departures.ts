@@ -297,11 +297,12 @@ function withoutRejected(
       .filter(({ state }) => state === 'rejected')
       .flatMap(({ people }) => people)
       .filter(({ personId, reasonCode }) => personId === lost.personId && reasonCode === lost.reasonCode)
-      .flatMap(({ credentials }) => credentials.map(nameOf)),
+      .flatMap(({ credentials, tls }) => [...credentials, ...tls].map(nameOf)),
   );
-  const credentials = lost.credentials.filter((credential) => !left.has(nameOf(credential)));
-  if (left.size > 0 && credentials.length === 0) return [];
-  return [{ lost: { ...lost, credentials }, cause }];
+  const credentials = lost.credentials.filter((one) => !left.has(nameOf(one)));
+  const tls = lost.tls.filter((one) => !left.has(nameOf(one)));
+  if (left.size > 0 && credentials.length + tls.length === 0) return [];
+  return [{ lost: { ...lost, credentials, tls }, cause }];
 }
 
 /** How many people of the directory were cut off since: the log knows it across restarts and brokers. */
@@ -322,11 +323,12 @@ interface ChangeEntry {
   readonly change: { readonly seen_by?: string };
 }
 
-function asFound({ personId, reasonCode, credentials }: Lost): FoundDeparture {
+function asFound({ personId, reasonCode, credentials, tls }: Lost): FoundDeparture {
   return {
     personId,
     reasonCode,
     credentials: credentials.map(({ caFingerprint, serial }) => ({ caFingerprint, serial })),
+    tls: tls.map(({ caFingerprint, serial }) => ({ caFingerprint, serial })),
   };
 }
 
@@ -350,6 +352,6 @@ export function departureFields({ id, directory, people, atLarge }: DepartureRev
   readonly credentials: number;
   readonly at_large: number;
 } {
-  const credentials = people.reduce((sum, { credentials: held }) => sum + held.length, 0);
+  const credentials = people.reduce((sum, held) => sum + held.credentials.length + held.tls.length, 0);
   return { review: id, directory, people: people.length, credentials, at_large: atLarge };
 }

@@ -1,6 +1,7 @@
 import { CodedError, parsePrincipal, type PersonId } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import { namesIn } from './tls-entries.ts';
 
 /**
  * Frees a personal principal, so that the next person whose attributes give that name may have it: for the day when a name
@@ -24,7 +25,7 @@ export async function releasePrincipal(
     // Like the owner above, whatever the case: on IBM i and Windows Alice and alice are one account.
     const isIt = (name: string): boolean => name.toLowerCase() === principal.toLowerCase();
     const tls = await reads.liveTls({ kind: 'person', personId: owner }, rooms.clock.nowMs());
-    if (live.some(({ principals }) => principals.some(isIt)) || tls.some((one) => isIt(one.commonName))) {
+    if (live.some(({ principals }) => principals.some(isIt)) || tls.some((one) => namesIn(one).some(isIt))) {
       throw new CodedError(
         'policy.principal_in_use',
         `A live certificate of its owner still bears ${principal}.`,

@@ -1,10 +1,12 @@
 import type { Person, Session, Standing } from '../identity/index.ts';
 import { isCodedError } from '../kernel/index.ts';
-import { isMemberOfAny, rolesOf, stillGrants, type Role, type StillGrants } from '../policy/index.ts';
+import { isMemberOfAny, rolesOf, type Role, type StillGrants } from '../policy/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
+import { judge } from './find-departure.ts';
 import { findPerson, type KnownPerson } from './find-person.ts';
 import { explainWithOwners } from './owned-decision.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Credential } from './unit-of-work.ts';
 
 /** Everything that one person can still use, and what stands behind it. */
@@ -18,6 +20,11 @@ export interface PersonPage {
   /** Live ones, each with whether it could be had today; `unknown` while the directory does not answer. */
   readonly certificates: readonly {
     readonly credential: Credential;
+    readonly today: StillGrants | 'unknown';
+  }[];
+  /** The person's own, not those that they got for servers: these go on without them. */
+  readonly tlsCertificates: readonly {
+    readonly credential: TlsCredential;
     readonly today: StillGrants | 'unknown';
   }[];
   /** Account names that nobody else can get. */
@@ -57,18 +64,21 @@ export async function showPerson(rooms: Rooms, text: string, caller: SignedIn): 
   // 2. What the broker itself knows, from the rows that decisions read.
   const state = await store.person(person.id);
   const live = await store.credentials({ personId: person.id, live: true, limit: mostShown, nowMs });
+  const liveTls = await store.liveTls({ kind: 'person', personId: person.id }, nowMs);
   const sessions = await store.liveSessions(person.id, nowMs);
   const names = await store.principalsOf(person.id);
 
   // 3. What directory and policy say now.
   const standing = await standingOf(rooms, person);
   const present = standing?.outcome === 'here' ? standing.person : undefined;
-  const owners = await store.principalOwners([...new Set(live.flatMap(({ principals }) => principals))]);
-  const policy = rooms.policy();
-  const todayOf = (credential: Credential): StillGrants | 'unknown' => {
-    if (present !== undefined) return stillGrants(policy, present, credential, (name) => owners.get(name));
-    return standing?.outcome === 'gone' ? 'lost' : 'unknown';
-  };
+  const verdicts = present === undefined ? undefined : await judge(rooms, present, live, liveTls);
+  const otherwise = standing?.outcome === 'gone' ? 'lost' : 'unknown';
+  const withToday = <One extends Credential | TlsCredential>(
+    credential: One,
+  ): { readonly credential: One; readonly today: StillGrants | 'unknown' } => ({
+    credential,
+    today: verdicts?.get(credential) ?? otherwise,
+  });
   return {
     person,
     directory: wordOf(standing),
@@ -76,9 +86,10 @@ export async function showPerson(rooms: Rooms, text: string, caller: SignedIn): 
       ? {}
       : { lock: { sinceMs: state.lockedMs, reason: state.lockReason ?? '' } }),
     sessions: sessions.map(({ id, createdMs, expiresMs }) => ({ id, createdMs, expiresMs })),
-    certificates: live.map((credential) => ({ credential, today: todayOf(credential) })),
+    certificates: live.map(withToday),
+    tlsCertificates: liveTls.map(withToday),
     names,
-    roles: present === undefined ? [] : [...rolesOf(policy, present)],
+    roles: present === undefined ? [] : [...rolesOf(rooms.policy(), present)],
     profiles:
       present === undefined || state?.lockedMs !== undefined ? [] : await given(rooms, present, nowMs),
     nowMs,

@@ -1,9 +1,11 @@
 import type { Person } from '../identity/index.ts';
+import type { PersonId, Principal } from '../kernel/index.ts';
 import { Attempt } from './attempt.ts';
 import { choosePrincipals } from './choose-principals.ts';
 import type { Policy, Profile } from './policy.ts';
 import type { OwnerOf } from './question.ts';
-import { findMembership } from './who.ts';
+import { choosePerson, type TlsKind, type TlsProfile } from './tls.ts';
+import { findMembership, type Who } from './who.ts';
 
 /** A certificate that is out, as far as policy has a say in who holds it. */
 export interface HeldCertificate {
@@ -35,30 +37,71 @@ export function stillGrants(
   return verdicts.includes('granted') ? 'granted' : verdicts.includes('unclear') ? 'unclear' : 'lost';
 }
 
-/** Whether any profile is open to the person at all. */
-export function isMemberOfAny(policy: Policy, person: Person): boolean {
-  return policy.profiles.some(({ who }) => findMembership(who, person) !== undefined);
+/** An X.509 certificate of a person that is out, as far as policy has a say in who holds it. */
+export interface HeldTls {
+  readonly profile: string;
+  readonly kind: TlsKind;
+  readonly commonName: string;
+  /** `upn:…`, `kerberos:…`; none of a client. */
+  readonly names: readonly string[];
 }
 
-interface Asked {
+/** The same for the certificate of a person for TLS: the profile is open to them, and gives them these very names. */
+export function stillGrantsTls(policy: Policy, person: Person, held: HeldTls, ownerOf: OwnerOf): StillGrants {
+  const named = policy.tlsProfiles.get(held.profile);
+  const all = [...policy.tlsProfiles.values()].filter(({ kind }) => kind === held.kind);
+  const verdicts = (named === undefined ? all : [named]).map((profile) =>
+    askTls(profile, { policy, person, held, ownerOf }),
+  );
+  return verdicts.includes('granted') ? 'granted' : verdicts.includes('unclear') ? 'unclear' : 'lost';
+}
+
+/** Whether any profile, of SSH or TLS, is open to the person at all. */
+export function isMemberOfAny({ profiles, tlsProfiles }: Policy, person: Person): boolean {
+  return [...profiles, ...tlsProfiles.values()].some(({ who }) => findMembership(who, person) !== undefined);
+}
+
+interface Asked<Held> {
   readonly policy: Policy;
   readonly person: Person;
-  readonly held: HeldCertificate;
+  readonly held: Held;
   readonly ownerOf: OwnerOf;
 }
 
-function ask(profile: Profile, { policy, person, held, ownerOf }: Asked): StillGrants {
-  const isBlank = (attribute: string): boolean => !person.attributes.has(attribute.toLowerCase());
-  if (findMembership(profile.who, person) === undefined) {
-    const blank = profile.who.attributes.some(
-      ({ directory, attribute }) =>
-        (directory === undefined || directory === person.directory) && isBlank(attribute),
-    );
-    return blank ? 'unclear' : 'lost';
-  }
+const isBlank = ({ attributes }: Person, attribute: string): boolean =>
+  !attributes.has(attribute.toLowerCase());
+
+function openTo(who: Who, person: Person): StillGrants {
+  if (findMembership(who, person) !== undefined) return 'granted';
+  const blank = who.attributes.some(
+    ({ directory, attribute }) =>
+      (directory === undefined || directory === person.directory) && isBlank(person, attribute),
+  );
+  return blank ? 'unclear' : 'lost';
+}
+
+function ask(profile: Profile, { policy, person, held, ownerOf }: Asked<HeldCertificate>): StillGrants {
+  const open = openTo(profile.who, person);
+  if (open !== 'granted') return open;
   const attempt = new Attempt();
   const request = { principals: held.principals, atMs: 0 };
   choosePrincipals(attempt, { policy, profile, person, request, reasonIsOpen: true, ownerOf });
   if (attempt.refusalCount === 0) return 'granted';
-  return profile.derivations.some(({ attribute }) => isBlank(attribute)) ? 'unclear' : 'lost';
+  return profile.derivations.some(({ attribute }) => isBlank(person, attribute)) ? 'unclear' : 'lost';
+}
+
+function askTls(profile: TlsProfile, { policy, person, held, ownerOf }: Asked<HeldTls>): StillGrants {
+  const open = openTo(profile.who, person);
+  if (open !== 'granted') return open;
+  const refusals: string[] = [];
+  const refuse = (code: string): void => void refusals.push(code);
+  const owner = (name: string): PersonId | undefined => ownerOf(name as Principal);
+  const own = choosePerson({ policy, profile, person, asked: [], ownerOf: owner, refuse });
+  const names = own?.names.map(({ kind, value }) => `${kind}:${value}`);
+  const isSame = own?.commonName === held.commonName && names?.join() === held.names.join();
+  if (isSame && refusals.length === 0) return 'granted';
+  const { upn, sid } = profile.logon;
+  const read =
+    profile.kind === 'tls-client' ? profile.account.map(({ attribute }) => attribute) : [upn, sid ?? upn];
+  return read.some((attribute) => isBlank(person, attribute)) ? 'unclear' : 'lost';
 }

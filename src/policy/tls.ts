@@ -215,7 +215,8 @@ interface PersonQuestion {
   readonly refuse: Refuse;
 }
 
-function choosePerson(question: PersonQuestion): Identity | undefined {
+/** The names that a profile of persons gives this one, told to `refuse` where it gives none. */
+export function choosePerson(question: PersonQuestion): Identity | undefined {
   const { profile, asked, refuse } = question;
   if (asked.length > 0)
     refuse(

@@ -1,4 +1,4 @@
-import type { DepartureReview, FollowedDirectory } from '../broker/index.ts';
+import type { DepartureReview, FollowedDirectory, FoundDeparture } from '../broker/index.ts';
 
 type Columns = Readonly<Record<string, unknown>>;
 
@@ -24,17 +24,20 @@ export function toReview(row: Columns): DepartureReview {
     atLarge,
     people: people.map((person) => ({
       ...person,
+      // Reviews of a version that knew SSH alone have none.
+      tls: person.tls ?? [],
       credentials: person.credentials.map(({ caFingerprint, serial }) => ({
         caFingerprint,
-        serial: BigInt(serial) as DepartureReview['people'][number]['credentials'][number]['serial'],
+        serial: BigInt(serial) as FoundDeparture['credentials'][number]['serial'],
       })),
     })),
   };
 }
 
 type Facts = Pick<DepartureReview, 'limit' | 'atLarge'> & {
-  readonly people: readonly (Omit<DepartureReview['people'][number], 'credentials'> & {
+  readonly people: readonly (Omit<FoundDeparture, 'credentials' | 'tls'> & {
     readonly credentials: readonly { readonly caFingerprint: string; readonly serial: string }[];
+    readonly tls?: FoundDeparture['tls'];
   })[];
 };
 

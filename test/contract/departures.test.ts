@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Credential, DepartureReview, Store } from '../../src/broker/index.ts';
+import type { Credential, DepartureReview, Store, X509Serial } from '../../src/broker/index.ts';
 import {
   anna,
   bert,
@@ -28,6 +28,7 @@ const review = (over: Partial<DepartureReview> = {}): DepartureReview => ({
       personId: anna,
       reasonCode: 'identity.disabled',
       credentials: [{ caFingerprint: ca, serial: serial((1n << 62n) + 1n) }],
+      tls: [{ caFingerprint: ca, serial: '4'.repeat(40) as X509Serial }],
     },
   ],
   ...over,

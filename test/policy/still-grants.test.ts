@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isMemberOfAny, parsePolicy, stillGrants } from '../../src/policy/index.ts';
+import { isMemberOfAny, parsePolicy, stillGrants, stillGrantsTls } from '../../src/policy/index.ts';
 import { parsePersonId } from '../../src/kernel/index.ts';
 import { makePerson, nobodyOwns, onePolicy, type PersonParts } from './support.ts';
 
@@ -87,4 +87,67 @@ describe('what somebody could still be given', () => {
       ),
     ).toEqual([true, true, false]);
   });
+});
+
+const tls = parsePolicy(
+  `version: 1
+profiles: {}
+tls-profiles:
+  screen:
+    for: tls-client
+    who: {groups: [builtin:ops]}
+    account: {from: [{attribute: uid}]}
+  logon:
+    for: windows-logon
+    who: {groups: [builtin:ops]}
+    logon: {upn: mail, sid: objectSid}
+`,
+  'policy.yaml',
+);
+const sid = 'S-1-5-21-1-2-3-1104';
+const mail = ['alice@corp.example'];
+const screen = { profile: 'screen', kind: 'tls-client', commonName: 'ALICE', names: [] } as const;
+const logon = {
+  profile: 'logon',
+  kind: 'windows-logon',
+  commonName: 'alice@corp.example',
+  names: ['upn:alice@corp.example'],
+} as const;
+
+describe('what somebody could still be given for TLS', () => {
+  it.each([
+    ['the account of a client', { groups: ops }, screen, 'granted'],
+    ['when the group is gone: nothing', { groups: users }, screen, 'lost'],
+    ['another account by now', { groups: ops, attributes: { uid: ['other'] } }, screen, 'lost'],
+    ['an account that is Q’s', { groups: ops, attributes: { uid: ['qsecofr'] } }, screen, 'lost'],
+    ['an account whose attribute has no value', { groups: ops, attributes: {} }, screen, 'unclear'],
+    ['a profile that the file lost, by any other', { groups: ops }, { ...screen, profile: 'old' }, 'granted'],
+    ['a logon', { groups: ops, attributes: { mail, objectsid: [sid] } }, logon, 'granted'],
+    [
+      'a logon of another name',
+      { groups: ops, attributes: { mail: ['b@c.example'], objectsid: [sid] } },
+      logon,
+      'lost',
+    ],
+    ['a logon without its SID', { groups: ops, attributes: { mail } }, logon, 'unclear'],
+    [
+      'a logon with two names',
+      { groups: ops, attributes: { mail: [...mail, 'x@y.example'], objectsid: [sid] } },
+      logon,
+      'lost',
+    ],
+  ] as const)('%s', (_, parts, held, expected) => {
+    expect(stillGrantsTls(tls, makePerson(parts), held, nobodyOwns)).toBe(expected);
+  });
+
+  it('is not a name that belongs to another person', () => {
+    const person = makePerson({ groups: ops });
+    expect(stillGrantsTls(tls, person, screen, () => parsePersonId('builtin:other'))).toBe('lost');
+    expect(stillGrantsTls(tls, person, screen, () => person.id)).toBe('granted');
+  });
+});
+
+it('counts profiles for TLS where it asks whether any is open', () => {
+  expect(isMemberOfAny(tls, makePerson({ groups: ops }))).toBe(true);
+  expect(isMemberOfAny(tls, makePerson({ groups: users }))).toBe(false);
 });

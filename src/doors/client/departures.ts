@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts';
 import { readCredential, type Credential } from './contract.ts';
+import { readTlsCertificate, type TlsCertificate } from './tls-client.ts';
 
 /** One follower of a directory's changes, of `GET /v1/admin/departures`. */
 export interface FollowedDirectory {
@@ -78,6 +79,7 @@ function readReview(review: Answer): Review {
 export interface DecidedAnswer {
   readonly review: Review;
   readonly credentials: readonly Credential[];
+  readonly tlsCredentials: readonly TlsCertificate[];
   readonly kept: readonly string[];
   readonly raw: unknown;
 }
@@ -87,12 +89,17 @@ export function readDecided(answer: Answer): DecidedAnswer {
   return {
     review: readReview(answer.object('review')),
     credentials: answer.objects('credentials', 100_000).map(readCredential),
+    tlsCredentials: answer.has('tlsCredentials')
+      ? answer.objects('tlsCredentials', 100_000).map(readTlsCertificate)
+      : [],
     kept: answer.texts('kept', 100_000, 300),
     raw: answer.raw,
   };
 }
 
 export type Today = 'granted' | 'lost' | 'unclear' | 'unknown';
+
+const readToday = (one: Answer): Today => one.word('today', ['granted', 'lost', 'unclear', 'unknown']);
 
 export interface PersonPage {
   readonly person: { readonly id: string; readonly login: string; readonly directory: string };
@@ -109,6 +116,7 @@ export interface PersonPage {
     readonly expiresAtMs: number;
   }[];
   readonly certificates: readonly { readonly credential: Credential; readonly today: Today }[];
+  readonly tlsCertificates: readonly { readonly credential: TlsCertificate; readonly today: Today }[];
   readonly names: readonly string[];
   readonly roles: readonly string[];
   readonly profiles: readonly {
@@ -144,7 +152,11 @@ export function readPersonPage(answer: Answer): PersonPage {
     })),
     certificates: answer.objects('certificates').map((one) => ({
       credential: readCredential(one.object('credential')),
-      today: one.word('today', ['granted', 'lost', 'unclear', 'unknown']),
+      today: readToday(one),
+    })),
+    tlsCertificates: (answer.has('tlsCertificates') ? answer.objects('tlsCertificates') : []).map((one) => ({
+      credential: readTlsCertificate(one.object('credential')),
+      today: readToday(one),
     })),
     names: answer.texts('names', 10_000, 200),
     roles: answer.texts('roles', 10, 40),

@@ -9,6 +9,7 @@ import {
 import { toRfc3339 } from '../../kernel/index.ts';
 import { route, type Route } from './route.ts';
 import * as schema from './schemas-departures.ts';
+import { viewTls } from './views-tls.ts';
 import { viewCredential } from './views.ts';
 
 /** Departures, and the page about one person. */
@@ -37,12 +38,13 @@ export const departureRoutes: readonly Route[] = [
     body: schema.decideBody,
     answers: { status: 200, json: schema.decidedAnswer },
     async handle({ rooms, body }, caller) {
-      const { review, credentials, kept, published } = await decideDepartures(rooms, body, caller);
+      const { review, credentials, tls, kept, published } = await decideDepartures(rooms, body, caller);
       const nowMs = rooms.clock.nowMs();
       return {
         json: {
           review: viewReview(review, new Map()),
           credentials: credentials.map((credential) => viewCredential(credential, nowMs)),
+          tlsCredentials: tls.map((credential) => viewTls(credential, nowMs)),
           kept,
           ...(published === undefined ? {} : { krlVersion: String(published.version) }),
         },
@@ -91,10 +93,10 @@ function viewReview(
     ...(decidedMs === undefined ? {} : { decidedAt: toRfc3339(decidedMs) }),
     limit,
     atLarge,
-    people: people.slice(0, 10_000).map(({ personId, reasonCode, credentials }) => ({
+    people: people.slice(0, 10_000).map(({ personId, reasonCode, credentials, tls }) => ({
       ...personOf(personId, logins),
       reasonCode,
-      certificates: credentials.length,
+      certificates: credentials.length + tls.length,
     })),
   };
 }
@@ -104,7 +106,16 @@ function personOf(id: DepartureReview['people'][number]['personId'], logins: Log
   return { id, ...(login === undefined ? {} : { login }) };
 }
 
-function viewPage({ person, directory, lock, sessions, certificates, nowMs, ...page }: PersonPage): object {
+function viewPage({
+  person,
+  directory,
+  lock,
+  sessions,
+  certificates,
+  tlsCertificates,
+  nowMs,
+  ...page
+}: PersonPage): object {
   return {
     person: { id: person.id, login: person.login, directory: person.directory },
     directory,
@@ -116,6 +127,10 @@ function viewPage({ person, directory, lock, sessions, certificates, nowMs, ...p
     })),
     certificates: certificates.map(({ credential, today }) => ({
       credential: viewCredential(credential, nowMs),
+      today,
+    })),
+    tlsCertificates: tlsCertificates.map(({ credential, today }) => ({
+      credential: viewTls(credential, nowMs),
       today,
     })),
     ...page,

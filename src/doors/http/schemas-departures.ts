@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tlsCertificate } from './schemas-tls.ts';
 import { credential } from './schemas.ts';
 
 const rfc3339 = z.iso.datetime({ offset: true });
@@ -39,9 +40,12 @@ export const departuresAnswer = z.object({
 export const decidedAnswer = z.object({
   review,
   credentials: z.array(credential),
+  tlsCredentials: z.array(tlsCertificate),
   kept: z.array(z.string()),
   krlVersion: z.string().optional(),
 });
+
+const today = z.enum(['granted', 'lost', 'unclear', 'unknown']);
 
 export const personPageAnswer = z.object({
   person: z.object({ id: z.string(), login: z.string(), directory: z.string() }),
@@ -53,7 +57,8 @@ export const personPageAnswer = z.object({
   }),
   lock: z.object({ since: rfc3339, reason: z.string() }).optional(),
   sessions: z.array(z.object({ id: z.string(), createdAt: rfc3339, expiresAt: rfc3339 })),
-  certificates: z.array(z.object({ credential, today: z.enum(['granted', 'lost', 'unclear', 'unknown']) })),
+  certificates: z.array(z.object({ credential, today })),
+  tlsCertificates: z.array(z.object({ credential: tlsCertificate, today })),
   names: z.array(z.string()),
   roles: z.array(z.enum(['admin', 'auditor', 'user'])),
   profiles: z.array(

@@ -125,7 +125,7 @@ describe('the OpenAPI document', () => {
       state: 'waiting',
     } as const;
     const people = [
-      { personId: (await user.session()).person.id as PersonId, reasonCode: 'x.y', credentials: [] },
+      { personId: (await user.session()).person.id as PersonId, reasonCode: 'x.y', credentials: [], tls: [] },
     ];
     const departureReview = { ...review, limit: 'people', atLarge: 9, people } as const;
     const line = `Accepted publickey for alice from 192.0.2.7 port 1 ssh2: RSA-CERT SHA256:${'x'.repeat(43)} ID x (serial ${serial}) CA RSA ${broker.running.rooms.issuer.caFingerprint}`;

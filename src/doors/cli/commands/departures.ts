@@ -118,19 +118,20 @@ function pastLines(terminal: Terminal, past: readonly Review[], nowMs: number): 
   ];
 }
 
-function describeDecision({ review, credentials, kept, raw }: DecidedAnswer): Result {
+function describeDecision({ review, credentials, tlsCredentials, kept, raw }: DecidedAnswer): Result {
   if (review.state === 'rejected') {
     const count = review.people.length;
     const text = `${review.id} is rejected: the certificates of ${count} ${count === 1 ? 'person' : 'people'} live until they expire.`;
     return { value: raw, lines: [{ text, tone: 'good' }] };
   }
   const gone = review.people.length - kept.length;
-  const many = credentials.length === 1 ? 'certificate' : 'certificates';
+  const revoked = credentials.length + tlsCredentials.length;
+  const many = revoked === 1 ? 'certificate' : 'certificates';
   return {
     value: raw,
     lines: [
       {
-        text: `${review.id} is approved: ${gone} ${gone === 1 ? 'person' : 'people'} cut off, ${credentials.length} ${many} revoked.`,
+        text: `${review.id} is approved: ${gone} ${gone === 1 ? 'person' : 'people'} cut off, ${revoked} ${many} revoked.`,
         tone: 'good',
       },
     ],

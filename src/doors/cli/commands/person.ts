@@ -17,7 +17,7 @@ export async function showPerson(person: string, terminal: Terminal): Promise<Re
 
 function describe(terminal: Terminal, page: PersonPage): readonly Line[] {
   const nowMs = terminal.clock.nowMs();
-  const { person, lock, sessions, certificates, names, roles, profiles } = page;
+  const { person, lock, sessions, certificates, tlsCertificates, names, roles, profiles } = page;
   const zone = zoneOf(nowMs);
   return [
     { text: `${person.login} (${person.id})`, tone: 'strong' },
@@ -30,7 +30,7 @@ function describe(terminal: Terminal, page: PersonPage): readonly Line[] {
     ]),
     '',
     ...(certificates.length === 0
-      ? ['No live certificates.']
+      ? ['No live SSH certificates.']
       : tableLines(
           terminal.stdout,
           ['SERIAL', 'PROFILE', 'OPENS', `UNTIL (${zone})`, 'TODAY'],
@@ -42,6 +42,21 @@ function describe(terminal: Terminal, page: PersonPage): readonly Line[] {
             todayWords[today],
           ]),
           { gives: 2 },
+        )),
+    '',
+    ...(tlsCertificates.length === 0
+      ? ['No live TLS certificates.']
+      : tableLines(
+          terminal.stdout,
+          ['FOR', 'PROFILE', `UNTIL (${zone})`, 'TODAY', 'TLS SERIAL'],
+          tlsCertificates.map(({ credential, today }) => [
+            credential.commonName,
+            credential.profile,
+            formatShort(credential.notAfterMs),
+            todayWords[today],
+            credential.serial,
+          ]),
+          { gives: 0 },
         )),
     '',
     ...(sessions.length === 0
@@ -86,8 +101,8 @@ const todayWords: Readonly<Record<Today, string>> = {
 };
 
 /** What would end each of it, without being asked. */
-function endings({ person, certificates, sessions, lock }: PersonPage): readonly Line[] {
-  if (certificates.length === 0 && sessions.length === 0)
+function endings({ person, certificates, tlsCertificates, sessions, lock }: PersonPage): readonly Line[] {
+  if (certificates.length + tlsCertificates.length + sessions.length === 0)
     return [{ text: 'Nothing is left to end.', tone: 'dim' }];
   return [
     'What would end it:',
