@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
 import { accountingCase } from './cases/accounting.ts';
+import { crlCase } from './cases/crl.ts';
 import { eventLoopCase } from './cases/event-loop.ts';
 import { groupCommitCase } from './cases/group-commit.ts';
 import { httpIssuanceCase } from './cases/http-issuance.ts';
 import { httpStackCase } from './cases/http-stack.ts';
 import { krlCase } from './cases/krl.ts';
 import { ldapLoginCase } from './cases/ldap-login.ts';
+import { ocspCase } from './cases/ocsp.ts';
 import { sshCertificateCase } from './cases/ssh-certificate.ts';
 import { millionCase } from './cases/million.ts';
 import { twoBrokersCase } from './cases/two-brokers.ts';
@@ -27,6 +29,8 @@ const cases: readonly BenchCase[] = [
   twoBrokersCase,
   accountingCase,
   krlCase,
+  crlCase,
+  ocspCase,
   ldapLoginCase,
   eventLoopCase,
   httpStackCase,
