@@ -1,5 +1,5 @@
-import { newSigner, seeded, type TestLog } from '../accounting/log-fixture.ts';
 import { verifierKey } from '../../src/accounting/index.ts';
+import { dayDrafts, exportLog, makeLog, newSigner, seeded, type TestLog } from '../accounting/log-fixture.ts';
 
 /** Bytes of one of the files, from `start` up to and without `end`, or bytes of their own. */
 export type Piece = readonly [file: number, start: number, end: number] | Buffer;
@@ -43,6 +43,27 @@ export function withLines(bytes: Buffer): Lined {
   return { bytes, starts };
 }
 
+/** A log of `count` entries, exported whole or from one entry up to another, and what its mutations take from elsewhere. */
+export async function makeMaterial(
+  count: number,
+  range: { readonly from?: bigint; readonly to?: bigint } = {},
+): Promise<Material> {
+  const signer = newSigner();
+  const log = makeLog(dayDrafts(count), signer);
+  const some = (share: number): bigint => BigInt(Math.floor(count * share));
+  const foreign = makeLog(dayDrafts(300), newSigner(), 2, 'other.example.com/accounting/9');
+  const older = makeLog(dayDrafts(Math.ceil(count / 50)), signer);
+  return {
+    log,
+    files: [
+      withLines(await exportLog(log, range)),
+      withLines(await exportLog(log, { from: some(0.4), to: some(0.6) })),
+      withLines(await exportLog(foreign)),
+      withLines(await exportLog(older)),
+    ],
+  };
+}
+
 /** A change of file 0: some bytes are taken out and others put in their place. */
 interface Edit {
   readonly at: number;
@@ -81,7 +102,8 @@ function aLine(file: Lined, below: Below, word: 'entry ' | 'tile '): number {
   // Tiles are one line in 769: from a random place, the next one. The first six lines have neither.
   for (let nth = 6 + below(lineCount(file) - 6); ; nth += 1) {
     if (nth >= lineCount(file)) nth = 6;
-    if (textAt(file, nth).startsWith(word)) return nth;
+    const start = file.starts[nth] ?? 0;
+    if (file.bytes.toString('latin1', start, start + word.length) === word) return nth;
   }
 }
 

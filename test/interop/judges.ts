@@ -21,11 +21,11 @@ export interface Said {
   readonly exitCode: number;
   readonly findings: string;
   readonly facts: unknown;
-  /** The most memory that the judging process held; only the Python program tells. */
+  /** The most memory that the judging process held, where it was one of its own. */
   readonly maxKb?: number;
 }
 
-/** A report of the Python program. */
+/** A report of either program. */
 interface Report {
   readonly exitCode: number;
   readonly maxKb?: number;
@@ -76,7 +76,20 @@ export async function judgeInPython(
   files: readonly Lined[],
   questions: readonly Question[],
 ): Promise<Said[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-python-'));
+  return judgeByProgram([python, '-B', join(import.meta.dirname, 'verify_mutations.py')], files, questions);
+}
+
+/** Runs our verifier on them in a process of its own; see judge-cases.ts. */
+export async function judgeByOurs(files: readonly Lined[], questions: readonly Question[]): Promise<Said[]> {
+  return judgeByProgram([process.execPath, join(import.meta.dirname, 'judge-cases.ts')], files, questions);
+}
+
+async function judgeByProgram(
+  [program = '', ...args]: readonly string[],
+  files: readonly Lined[],
+  questions: readonly Question[],
+): Promise<Said[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-judge-'));
   try {
     const paths = files.map((_, nth) => join(folder, String(nth)));
     await Promise.all(files.map(({ bytes }, nth) => writeFile(paths[nth] ?? '', bytes)));
@@ -85,8 +98,7 @@ export async function judgeInPython(
       return JSON.stringify({ pieces: written, key, held, part });
     });
     await writeFile(join(folder, 'cases'), `${cases.join('\n')}\n`);
-    const driver = join(import.meta.dirname, 'verify_mutations.py');
-    const { stdout, stderr } = await runFile(python, ['-B', driver, join(folder, 'cases'), ...paths], {
+    const { stdout, stderr } = await runFile(program, [...args, join(folder, 'cases'), ...paths], {
       maxBuffer: 2 ** 28,
     });
     if (stderr !== '') throw new Error(stderr);
@@ -99,5 +111,5 @@ export async function judgeInPython(
   }
 }
 
-/** Without what only one of the judges tells. */
+/** Without what is of one process and not of what it judged. */
 export const shared = ({ exitCode, findings, facts }: Said): Said => ({ exitCode, findings, facts });

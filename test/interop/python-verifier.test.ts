@@ -6,14 +6,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verifierKey } from '../../src/accounting/index.ts';
 import { dayDrafts, exportLog, makeLog, newSigner, origin, seeded } from '../accounting/log-fixture.ts';
 import { describeWithPeers, findPeer } from '../support/peers.ts';
-import { kinds, type Lined, type Material, mutate, withLines } from './bundle-mutations.ts';
-import { judgeHere, judgeInPython, type Question, type Said, said, shared } from './judges.ts';
+import { kinds, type Lined, makeMaterial, mutate, withLines } from './bundle-mutations.ts';
+import { judgeByOurs, judgeHere, judgeInPython, type Question, type Said, said, shared } from './judges.ts';
 import { entryWith, oddEntries, oddLog } from './odd-entries.ts';
 import { rawBundle } from './raw-log.ts';
 
 const program = join(import.meta.dirname, 'verify_bundle.py');
 const formats = join(import.meta.dirname, '../../docs/formats');
-const minutes = 60_000;
 
 /** The same signature with the order of the group added to S, which RFC 8032 refuses. */
 function malleable(line: string): string {
@@ -82,23 +81,6 @@ describeWithPeers(['python3'], 'the verifier in Python, written from docs/format
   });
   const agreeOn = async (questions: readonly Question[]): Promise<Record<number, number>> =>
     agree([withLines(Buffer.from('no bundle\n'))], questions);
-
-  async function material(count: number): Promise<Material> {
-    const log = makeLog(dayDrafts(count), signer);
-    const some = (share: number): bigint => BigInt(Math.floor(count * share));
-    const foreign = makeLog(dayDrafts(300), newSigner(), 2, 'other.example.com/accounting/9');
-    const older = makeLog(dayDrafts(Math.ceil(count / 50)), signer);
-    const part = await exportLog(log, { from: some(0.4), to: some(0.6) });
-    return {
-      log,
-      files: [
-        withLines(await exportLog(log)),
-        withLines(part),
-        withLines(await exportLog(foreign)),
-        withLines(await exportLog(older)),
-      ],
-    };
-  }
 
   test('takes the documented example, with the key as a file or as text, and with its checkpoint as an earlier one', async () => {
     const [bundle, vkey] = [example('bundle.md', 'bundle'), example('checkpoint.md', 'key')];
@@ -230,50 +212,47 @@ describeWithPeers(['python3'], 'the verifier in Python, written from docs/format
     expect(codes[1]).toBeGreaterThan(20);
   }, 120_000);
 
-  test('and ours find the same place of all of 5,000 mutations of a bundle of 300 entries', async () => {
-    const made = await material(300);
-    const mutations = mutate(made, 5000, 41);
-    expect(new Set(mutations.map(({ kind }) => kind))).toEqual(new Set(kinds));
-    const codes = await agree(made.files, mutations);
-    expect(codes[0]).toBeUndefined();
-    expect((codes[1] ?? 0) + (codes[3] ?? 0)).toBe(5000);
-  }, 600_000);
-
-  // A judge of ours cannot be stopped and gone on with, so each mutation costs it up to two seconds: all 5,000 take it about an
-  // hour, which is for whoever sets the variable. Python forks where a mutation begins.
-  const everything = process.env['SALLYPORT_ALL_MUTATIONS'] !== undefined;
-  const sampled = everything ? 5000 : 20;
-  test(
-    `finds all of 5,000 mutations of a bundle of 100,000 entries in bounded memory, and ours the same place of ${sampled} of them`,
-    async () => {
-      const made = await material(100_000);
-      const mutations = mutate(made, 5000, 42);
-      const judging = judgeInPython(python, made.files, mutations);
-      const seen: (readonly [nth: number, here: Said])[] = [];
-      // 5,000 / 20 + 1: another kind each time.
-      for (let nth = 0; nth < 5000; nth += everything ? 1 : 251)
-        seen.push([nth, await judgeHere(made.files, mutations[nth] ?? { pieces: [], key })]);
-      const judged = await judging;
-      expect(judged.map(({ exitCode }) => exitCode).filter((code) => code !== 1 && code !== 3)).toEqual([]);
-      expect(judged).toHaveLength(5000);
-      expect(Math.max(...judged.map(({ maxKb = Infinity }) => maxKb))).toBeLessThan(60_000);
-      expect(seen).toHaveLength(sampled);
-      for (const [nth, here] of seen) {
-        expect(here.exitCode).toBeGreaterThan(0);
-        expect(shared(judged[nth] ?? here), `number ${nth}`).toEqual(here);
-      }
-      // The driver's way of reading is not the program's: some are judged by the program itself, all of whose memory counts.
-      for (const nth of [0, 1, 6, 4997]) {
-        const { pieces = [], key: pinned = key } = mutations[nth] ?? {};
-        const bytes = pieces.map((piece) =>
-          Buffer.isBuffer(piece) ? piece : made.files[piece[0] as 0].bytes.subarray(piece[1], piece[2]),
-        );
-        const told = report(put('mutated.bundle', Buffer.concat(bytes)), '--key', pinned);
-        expect(told).toEqual(shared(judged[nth] ?? told));
-      }
+  // All of a log that has tiles at two levels; its middle, about the border of two tiles; the end of a longer one.
+  test.each([
+    { count: 300, from: 0, to: 300, each: 1500, seed: 41 },
+    { count: 300, from: 250, to: 263, each: 2000, seed: 43 },
+    { count: 600, from: 509, to: 600, each: 1500, seed: 44 },
+  ])(
+    'and ours find the same place of all of $each mutations of a bundle of the entries $from to $to of $count',
+    async ({ count, from, to, each, seed }) => {
+      const made = await makeMaterial(count, { from: BigInt(from), to: BigInt(to) });
+      const mutations = mutate(made, each, seed);
+      expect(new Set(mutations.map(({ kind }) => kind))).toEqual(new Set(kinds));
+      const codes = await agree(made.files, mutations);
+      expect(codes[0]).toBeUndefined();
+      expect((codes[1] ?? 0) + (codes[3] ?? 0)).toBe(each);
     },
-    everything ? 200 * minutes : 10 * minutes,
+    600_000,
   );
+
+  // 5,000 mutations of a bundle of 100,000 entries by both take hours: `npm run mutations`.
+  test('and ours find the same place of mutations of a long bundle, both in bounded memory', async () => {
+    const made = await makeMaterial(10_000);
+    const mutations = mutate(made, 40, 42);
+    const [judged, ours] = await Promise.all([
+      judgeInPython(python, made.files, mutations),
+      judgeByOurs(made.files, mutations),
+    ]);
+    expect(ours.filter(({ exitCode }) => exitCode !== 1 && exitCode !== 3)).toEqual([]);
+    expect(judged.map(shared)).toEqual(ours.map(shared));
+    expect(judged).toHaveLength(40);
+    expect(Math.max(...judged.map(({ maxKb = Infinity }) => maxKb))).toBeLessThan(60_000);
+    expect(Math.max(...ours.map(({ maxKb = Infinity }) => maxKb))).toBeLessThan(200_000);
+    // The driver's way of reading is not the program's: some are judged by the program itself, all of whose memory counts.
+    for (const nth of [0, 1, 6, 37]) {
+      const { pieces = [], key: pinned = key } = mutations[nth] ?? {};
+      const bytes = pieces.map((piece) =>
+        Buffer.isBuffer(piece) ? piece : made.files[piece[0] as 0].bytes.subarray(piece[1], piece[2]),
+      );
+      const told = report(put('mutated.bundle', Buffer.concat(bytes)), '--key', pinned);
+      expect(told).toEqual(shared(judged[nth] ?? told));
+    }
+  }, 120_000);
 
   test('gives no traceback for a file that ends at any byte, or holds any byte at any place', async () => {
     const log = makeLog(dayDrafts(2), signer);

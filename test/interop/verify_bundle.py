@@ -148,6 +148,8 @@ class Verifier:
         if signature_fault(text, note.signatures, self.pinned) is None:
             differing = [nth for nth, each in enumerate(text.split(b"\n")) if each != note.text[nth]]
             line = 2 + differing[0] if differing else line
+        # An end that says another range is looked for behind the checkpoint.
+        self.lines.newest, self.lines.ahead = self.lines.peek(), None
         raise Deviation("the checkpoint is not one that the pinned key signed", line)
 
     def guess_edge(self):

@@ -80,9 +80,13 @@ async function signedByEdge(
   const whole = new LeftPart();
   let size = 0n;
   try {
-    // It begins somewhere near: a line too many may stand before it.
+    // It begins somewhere near: a line too many may stand before it. An end is not passed by: it may say where the fault lies.
     let line = next;
-    for (let skipped = 0; skipped < maxSignatureLines && !line.startsWith('tile '); skipped += 1) {
+    for (
+      let skipped = 0;
+      skipped < maxSignatureLines && !/^(?:tile|sallyport-bundle-end) /.test(line);
+      skipped += 1
+    ) {
       if (line.startsWith('— ')) found.push(line);
       line = await source.text('a tile');
     }
