@@ -56,7 +56,7 @@ settings() {
   program=$home/sallyport-host
   sshd_program=${SALLYPORT_SSHD:-$(first_program /usr/sbin/sshd /QOpenSys/QIBM/ProdData/SC1/OpenSSH/sbin/sshd /opt/freeware/sbin/sshd)}
   tmp=$state/tmp.$$
-  held='' own_machine='' waiting_for=''
+  held='' own_machine='' waiting_for='' verified=no just_heard=no loop=no
   forget
 }
 
@@ -96,7 +96,8 @@ field() { awk -v word="$1" '$1 == word { sub(/^[^ ]+ /, ""); print }' "$2" 2>/de
 
 hash_of() {
   if command -v sha256sum >/dev/null 2>&1; then
-    sha256sum <"$1" | awk '{ print $1 }'
+    # shellcheck disable=SC2046 # the hash and a hyphen
+    set -- $(sha256sum <"$1") && echo "$1"
   else
     openssl dgst -sha256 <"$1" | awk '{ print $NF }'
   fi
@@ -132,7 +133,7 @@ mark_of() { ps -o args= -p "$1" 2>/dev/null | cksum | tr -d ' \n'; }
 # take_lock NAME SECONDS: @returns 1 when another run holds it for longer than that. What a killed run left behind is taken over.
 take_lock() {
   take_file=$state/$1.lock
-  take_tries=$(($2 + 1))
+  take_left=$(($2 * 10 + 1))
   [ -n "${own_mark:-}" ] || own_mark=$(mark_of $$)
   echo "$$ $own_mark" >"$tmp/lock" || return 1
   while :; do
@@ -150,9 +151,10 @@ take_lock() {
       fi
       continue
     fi
-    take_tries=$((take_tries - 1))
-    [ "$take_tries" -gt 0 ] || break
-    sleep 1
+    take_left=$((take_left - 1))
+    [ "$take_left" -gt 0 ] || break
+    # Tenths of a second, where sleep knows them.
+    sleep 0.1 2>/dev/null || { sleep 1; take_left=$((take_left - 9)); }
   done
   rm -f "$tmp/lock"
   return 1
@@ -274,8 +276,8 @@ send() {
   wait "$waiting_for"
   send_curl=$?
   waiting_for=''
-  status=$(cat "$tmp/status")
-  refusal=''
+  status='' refusal=''
+  read -r status <"$tmp/status" || : # curl ends it without a line feed
   if [ "$send_curl" -ne 0 ]; then
     status=000
     warn "the broker did not answer: $(head -n 1 "$tmp/error")"
@@ -436,23 +438,28 @@ is_due() {
 # ---- the trust bundle (docs/formats/trust-bundle.md) ----
 
 # verify_bundle FILE: @returns 0 when it is a bundle for this host, newer than what is accepted, signed by the pinned key, whole,
-# and with a revocation list that loads. Then its parts are in $tmp/parts. Changes nothing else.
+# and with a revocation list that loads. Then it is $tmp/verified, and its parts are in $tmp/parts. Changes nothing else.
 verify_bundle() {
+  verified=no
   printable "$1" || { complain 'The bundle holds bytes that do not belong there.'; return 1; }
+  : >"$tmp/signature"
   awk -v document="$tmp/document" -v signature="$tmp/signature" '
-    { print > (ended ? signature : document) } $0 == "end" { ended = 1 }' "$1"
+    !ended { print > document; ended = $0 == "end"; next }
+    { print > signature; last = $0 }
+    ++lines == 1 { begins = $0 == "-----BEGIN SSH SIGNATURE-----" }
+    $0 == "-----BEGIN SSH SIGNATURE-----" { blocks++ }
+    END { exit !(begins && blocks == 1 && last == "-----END SSH SIGNATURE-----") }' "$1"
+  verify_one=$?
   [ -s "$tmp/signature" ] && cat "$tmp/document" "$tmp/signature" | cmp -s - "$1" || { complain 'The bundle is cut off.'; return 1; }
-  [ "$(grep -c '^-----BEGIN SSH SIGNATURE-----$' "$tmp/signature")" = 1 ] &&
-    [ "$(head -n 1 "$tmp/signature")" = '-----BEGIN SSH SIGNATURE-----' ] &&
-    [ "$(tail -n 1 "$tmp/signature")" = '-----END SSH SIGNATURE-----' ] || { complain 'The bundle has no signature, or more than one.'; return 1; }
+  [ "$verify_one" = 0 ] || { complain 'The bundle has no signature, or more than one.'; return 1; }
   printf 'bundle %s\n' "$(key_line "$home/bundle.pub")" >"$tmp/allowed"
   ssh-keygen -Y verify -n trust-bundle@sallyport -f "$tmp/allowed" -I bundle -s "$tmp/signature" <"$tmp/document" >/dev/null 2>&1 || {
     complain 'The bundle is not signed by the key that is pinned here.' 'Nothing has been changed. Tell whoever runs the broker.'
     return 1
   }
   take_apart || return 1
-  [ "$(cat "$tmp/parts/host")" = "$(host_id)" ] || { complain 'The bundle is for another host.'; return 1; }
-  load_list "$tmp/parts/revoked.krl"
+  read -r verify_host <"$tmp/parts/host" && [ "$verify_host" = "$(host_id)" ] || { complain 'The bundle is for another host.'; return 1; }
+  load_list "$tmp/parts/revoked.krl" && mv "$1" "$tmp/verified" && verified=yes
 }
 
 # Parts of a verified document. Strict, although it is signed: a mistake of the broker must not become a lockout.
@@ -506,8 +513,8 @@ take_apart() {
       for (i = 1; i <= count; i++) if (!seen[needed[i]]) refuse("has no " needed[i])
     }' "$tmp/document" >"$tmp/why" || { complain "The bundle $(cat "$tmp/why")." 'Nothing has been changed. Tell whoever runs the broker.'; return 1; }
   decode_base64 <"$tmp/parts/base64" >"$tmp/parts/revoked.krl" 2>/dev/null || : # judged by what came out
-  [ "$(wc -c <"$tmp/parts/revoked.krl" | tr -d ' ')" = "$(cat "$tmp/parts/krl-size")" ] &&
-    [ "$(hash_of "$tmp/parts/revoked.krl")" = "$(cat "$tmp/parts/krl-hash")" ] || { complain 'The revocation list in the bundle is damaged.'; return 1; }
+  read -r apart_size <"$tmp/parts/krl-size" && read -r apart_hash <"$tmp/parts/krl-hash" &&
+    [ $(($(wc -c <"$tmp/parts/revoked.krl"))) = "$apart_size" ] && [ "$(hash_of "$tmp/parts/revoked.krl")" = "$apart_hash" ] || { complain 'The revocation list in the bundle is damaged.'; return 1; }
 }
 
 # sshd refuses everybody when the list does not load, so OpenSSH itself is asked first.
@@ -517,10 +524,13 @@ load_list() {
   return 1
 }
 
-# load_bundle: the accepted bundle, verified anew (its file may be damaged) once for a round: parts in $tmp/parts, and bundle_….
+# load_bundle: the accepted bundle, once for a round: parts in $tmp/parts, and bundle_…. Its file may be damaged: it is verified anew,
+# unless it has the very bytes that this run verified last.
 load_bundle() {
   [ -z "$bundle_version" ] || return 0
-  [ -s "$state/bundle" ] && cp "$state/bundle" "$tmp/accepted" && verify_bundle "$tmp/accepted" && read_facts
+  [ -s "$state/bundle" ] || return 1
+  [ "$verified" = yes ] && cmp -s "$state/bundle" "$tmp/verified" && read_facts && return 0
+  cp "$state/bundle" "$tmp/accepted" && verify_bundle "$tmp/accepted" && read_facts
 }
 
 read_facts() {
@@ -547,12 +557,15 @@ accept_bundle() {
     bundle_version=''
     return 1
   }
-  greater "$bundle_version" "$accept_old" || {
-    complain "The bundle has version $bundle_version; $accept_old is already here." 'An old bundle was sent again. Nothing has been changed. Tell whoever runs the broker.'
+  # Another run may have taken a newer one while this one waited.
+  accept_newest=$(awk -v version="$bundle_version" -v old="$accept_old" '
+    $1 == "version" { if ($2 + 0 > old + 0) old = $2; exit } END { if (version + 0 <= old + 0) print old }' "$state/bundle" 2>/dev/null)
+  [ -z "$accept_newest" ] || {
+    complain "The bundle has version $bundle_version; $accept_newest is already here." 'An old bundle was sent again. Nothing has been changed. Tell whoever runs the broker.'
     bundle_version=''
     return 1
   }
-  put "$1" "$state/bundle" 600 && return 0
+  put "$tmp/verified" "$state/bundle" 600 && return 0
   bundle_version=''
   return 1
 }
@@ -1085,7 +1098,9 @@ end_trees() {
   done
   signal TERM
   signal CONT
-  [ ! -s "$tmp/trees" ] || sleep 1
+  # Most are gone at once.
+  ! signal 0 || sleep 0.2 2>/dev/null || sleep 1
+  ! signal 0 || sleep 1
   signal KILL # a shell may ignore the polite one
   # shellcheck disable=SC2034 # it only counts
   # One that nobody has reaped yet still has its number: no reason to wait for long.
@@ -1191,21 +1206,28 @@ overriding() {
   done | sort -u
 }
 
-# sync_once WAIT: one question to the broker, and what follows from its answer.
+# sync_once WAIT: one question to the broker, and what follows from its answer. Before it, everything is looked after; only right after
+# news (`just_heard`) what was seen before them is told once more, so that this host hears again at once.
 sync_once() {
   take_lock work 30 || { warn 'another run is changing things.'; return 3; }
   recover
   settle
   sync_settled=$?
-  warn_of_age
-  [ "$sync_settled" != 0 ] || renew
-  findings >"$tmp/findings"
-  sync_step=$(($(cat "$state/step" 2>/dev/null || echo 0) + 1))
-  echo "$sync_step" | keep "$state/step" 600
+  if [ "$just_heard" = no ]; then
+    warn_of_age
+    [ "$sync_settled" != 0 ] || renew
+    findings >"$tmp/findings"
+    sync_sshd=$(openssh_version)
+  fi
+  sync_step=0
+  ! [ -f "$state/step" ] || read -r sync_step <"$state/step"
+  sync_step=$((sync_step + 1))
+  echo "$sync_step" >"$tmp/step" && put "$tmp/step" "$state/step" 600
   sync_kept=$?
   drop_lock work
   [ "$sync_kept" = 0 ] || return 1
   sync_request "$1" >"$tmp/request"
+  just_heard=no
   ask /v1/hosts/sync "$tmp/request" $(($1 + 60)) || return
   if [ "$status" = 200 ] && [ -s "$tmp/answer" ]; then
     take_lock work 30 || return 3
@@ -1214,6 +1236,8 @@ sync_once() {
     drop_lock work
     [ "$sync_taken" = 0 ] || return 1
     say "trust bundle $bundle_version is in force"
+    # What was wrong before may be right now: then everything is looked after.
+    [ -s "$tmp/findings" ] || just_heard=yes
   else
     end_sessions
   fi
@@ -1224,23 +1248,34 @@ sync_request() {
   printf 'host %s\nmachine %s\nhave %s\nstep %s\nwait %s\n' "$(host_id)" "$own_machine" "${bundle_version:-0}" "$sync_step" "$1"
   if [ -s "$tmp/findings" ]; then awk '{ print "check " $1 }' "$tmp/findings"; else echo 'check ok'; fi
   if [ "$sync_settled" = 0 ]; then echo "installed ${bundle_version:-0}"; else echo 'installed 0'; fi
-  echo "sshd $(openssh_version)"
+  echo "sshd $sync_sshd"
   [ ! -s "$state/queue" ] || field last "$state/queue" | sed 's/^/last-login /'
 }
 
 # Under the lock. The list first, then those who are inside, then the rest: nobody waits for a reload of sshd.
 take_news() {
-  # Another run may have taken newer ones while this one waited.
-  news_newest=$(field version "$state/bundle" | head -n 1)
-  greater "${news_newest:-0}" "${bundle_version:-0}" && bundle_version=$news_newest
   accept_bundle "$tmp/answer" && enforce || return 1
-  end_sessions
-  # Once more in a moment, by a process of its own: the line of a login just before may not be in the log yet.
-  [ "$bundle_end_sessions" = off ] || { trap - EXIT INT TERM HUP; sleep 3 && [ -d "$state" ] && exec sh "$program" end-sessions; } >/dev/null 2>&1 &
+  if [ "$loop" = yes ]; then
+    end_sessions_aside
+  else
+    end_sessions
+    # Once more in a moment, by a process of its own: the line of a login just before may not be in the log yet.
+    [ "$bundle_end_sessions" = off ] || { trap - EXIT INT TERM HUP; sleep 3 && [ -d "$state" ] && exec sh "$program" end-sessions; } >/dev/null 2>&1 &
+  fi
   # Before the first install is through, sshd is not told yet.
   effective_known=no
   [ -z "$(field way "$home/config")" ] || configure || return 1
   reload_sshd
+}
+
+# The loop does not wait until they have ended: the next news may be there. Now, and as above once more.
+end_sessions_aside() {
+  [ "$bundle_end_sessions" != off ] || return 0
+  {
+    trap - EXIT INT TERM HUP
+    sh "$program" end-sessions
+    sleep 3 && [ -d "$state" ] && exec sh "$program" end-sessions
+  } >/dev/null 2>&1 &
 }
 
 warn_of_age() {
@@ -1276,12 +1311,13 @@ finish_install() {
   take_lock work 30 || return 3
   recover && settle && renew && configure && reload_sshd
   finish_done=$?
+  just_heard=no
   drop_lock work
   return "$finish_done"
 }
 
 sync_command() {
-  wait_seconds=0 loop=no
+  wait_seconds=0
   while [ $# -gt 0 ]; do
     case $1 in
       --loop) loop=yes wait_seconds=300 ;;
@@ -1293,9 +1329,17 @@ sync_command() {
   case $wait_seconds in '' | *[!0-9]* | ????*) usage ;; esac
   [ -f "$home/config" ] || die 1 'This machine is not installed.' 'Run install first.'
   take_lock poll 0 || { say 'another run waits for news already.'; exit 0; }
-  pause=5
+  pause=5 heard=0
   while :; do
-    sync_round
+    # However often there is news, everything is looked after now and then.
+    [ "$heard" -lt 5 ] || just_heard=no
+    if [ "$just_heard" = yes ]; then
+      heard=$((heard + 1))
+      sync_once "$wait_seconds"
+    else
+      heard=0
+      sync_round
+    fi
     sync_exit=$?
     [ "$loop" = yes ] || exit "$sync_exit"
     if [ "$sync_exit" = 0 ]; then

@@ -221,7 +221,7 @@ describeWithPeers(peers, 'live sessions with a revoked credential', () => {
     expect(read(machine.path('etc/pam.d/sshd'))).toBe(pamService);
     expect(existsSync(machine.path('run/sallyport'))).toBe(false);
     machine.remove();
-  });
+  }, 180_000);
 });
 
 const processes = (): string[] =>

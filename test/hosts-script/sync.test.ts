@@ -262,6 +262,36 @@ describeWithPeers(['sshd', 'ssh-keygen', 'root'], 'sallyport-host sync', () => {
     expect((await ended).code).toBe(143);
   });
 
+  test('--loop asks again at once after news, and however often there are some, it still looks after everything', async () => {
+    await machine.run('sync');
+    const first = broker.documents.length;
+    const config = machine.path('etc/ssh/sshd_config');
+    const before = read(config);
+    const loop = machine.start('sync', '--loop');
+    const ended = outcome(loop);
+    await broker.waited();
+    appendFileSync(config, '\nMatch User backup\n\tTrustedUserCAKeys none\n');
+    // A document whose `have` is that of the last publication is the question after it.
+    const asked = (): string => broker.documents.slice(first).join('\n');
+    for (let news = 0; news < 7; news += 1) {
+      broker.publish({ revoked: [BigInt(80 + news)] });
+      const version = /^version (\d+)$/m.exec(broker.bundleFor('x'))?.[1] ?? '';
+      while (!new RegExp(`^have ${version}$`, 'm').test(asked()))
+        await new Promise((resolve) => setImmediate(resolve));
+      expect(listOf(machine)).toContain(`serial: ${80 + news}`);
+    }
+    const checks = [...asked().matchAll(/^check (.+)$/gm)].map(([, words]) => words);
+    expect(checks).toContain('overridden');
+    expect(checks.slice(0, 2)).toEqual(['ok', 'ok']);
+    writeFileSync(config, before);
+    loop.kill('SIGTERM');
+    await ended;
+    const steps = [...asked().matchAll(/^step (\d+)$/gm)].map(([, step]) => Number(step));
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+    expect(new Set(steps).size).toBe(steps.length);
+    expect(await machine.run('sync')).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('renews host certificates when less than a third of their life is left', async () => {
     const file = `${trust(machine)}/ssh_host_ed25519_key-cert.pub`;
     const before = read(file);
