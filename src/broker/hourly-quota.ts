@@ -53,17 +53,18 @@ export class HourlyQuota implements Quota {
     this.#options = options;
   }
 
-  take(key: string): QuotaAnswer {
+  /** @param count takes so many at once, or none */
+  take(key: string, count = 1): QuotaAnswer {
     const nowMs = this.#options.clock.nowMs();
     const bucket = this.#filled(key, nowMs);
-    if (bucket.tokens >= 1) {
-      bucket.tokens -= 1;
+    if (bucket.tokens >= count) {
+      bucket.tokens -= count;
       bucket.told = false;
       return { outcome: 'granted' };
     }
     const first = !bucket.told;
     bucket.told = true;
-    return refused(this.#options, bucket.tokens, first);
+    return refused(this.#options, bucket.tokens - (count - 1), first);
   }
 
   #filled(key: string, nowMs: number): Bucket {
@@ -138,4 +139,9 @@ export function createLookQuota(options: SomeQuotaOptions): Quota {
 /** How many refusals of hosts one address can have recorded: what is refused beyond that is refused without an entry. */
 export function createHostRefusalQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
   return new HourlyQuota({ ...options, what: 'enrolments', code: 'hosts.too_many_refusals' });
+}
+
+/** How much one host can report. Kept by each broker for itself: with several of them a host can say so much to each. */
+export function createHostReportQuota(options: Pick<HourlyQuotaOptions, 'perHour' | 'clock'>): HourlyQuota {
+  return new HourlyQuota({ ...options, what: 'events', code: 'hosts.too_many_events' });
 }

@@ -54,6 +54,7 @@ export type * from './reported-login.ts';
 export * from './renew-tls.ts';
 export * from './require-role.ts';
 export * from './resolve-host.ts';
+export * from './move-host.ts';
 export * from './retire-host.ts';
 export * from './respond-to-logins.ts';
 export type * from './response-row.ts';

@@ -1,5 +1,6 @@
 import type { ReportRequest } from '../hosts/index.ts';
 import { isCodedError, parseHostId } from '../kernel/index.ts';
+import { hostTarget } from './host-entries.ts';
 import { openHostRequest, requireEnrolled } from './host-request.ts';
 import type { Host } from './host-rows.ts';
 import { judgeDueLogins, takeReport, type ReportingHost } from './judge-logins.ts';
@@ -8,13 +9,35 @@ import type { Rooms } from './rooms.ts';
 
 /**
  * A host reports what it saw. @returns the number that it is to report next: everything below it is durable
- * @throws CodedError `hosts.…` as `openHostRequest` and `requireEnrolled`, `store.…`
+ * @throws CodedError `hosts.…` as `openHostRequest` and `requireEnrolled`, `hosts.too_many_events`, `store.…`
  */
 export async function reportLogins(rooms: Rooms, request: ReportRequest): Promise<bigint> {
   const host = await openHostRequest(rooms, request);
   requireEnrolled(host);
   const { boot, events } = request;
+  await withinItsHour(rooms, host, events.length);
   return takeReport(rooms, reportingHost(rooms, host), { boot, events });
+}
+
+/** A host that floods fills neither the log nor the time of the others. @throws CodedError `hosts.too_many_events`, once with an entry */
+async function withinItsHour(rooms: Rooms, host: Host, events: number): Promise<void> {
+  const quota = rooms.hosts.reportQuota.take(host.id, events);
+  if (quota.outcome === 'granted') return;
+  if (quota.first) {
+    await rooms.store.commit({
+      entries: [
+        {
+          type: 'host.flood',
+          outcome: 'denied',
+          reasonCode: quota.error.code,
+          timeMs: rooms.clock.nowMs(),
+          actor: { kind: 'host' },
+          fields: { target: hostTarget(host) },
+        },
+      ],
+    });
+  }
+  throw quota.error;
 }
 
 /** What has waited long enough is judged, and what rules say about it is done. Called every few seconds. */

@@ -2,7 +2,7 @@ import { entryBy, stillSignedIn } from './entries.ts';
 import { hostFields, hostTarget } from './host-entries.ts';
 import { claimsOf, type Host, type HostMove } from './host-rows.ts';
 import { findHost, requireState } from './list-hosts.ts';
-import { publishRetired, revocations } from './retire-host.ts';
+import { publishHosts, revocations } from './retire-host.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 
 export interface Resolution {
@@ -77,6 +77,6 @@ export async function resolveHost(rooms: Rooms, asked: Resolution, caller: Signe
       result: undefined,
     };
   });
-  if (copy !== undefined) await publishRetired(rooms);
+  if (copy !== undefined) await publishHosts(rooms);
   return { host, retired: copy };
 }

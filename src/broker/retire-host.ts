@@ -53,7 +53,7 @@ export async function retireHost(rooms: Rooms, asked: Retirement, caller: Signed
     };
   });
   const retired: Host = { ...host, state: 'retired', changedMs: timeMs };
-  return { host: retired, applied: true, certificates, published: await publishRetired(rooms) };
+  return { host: retired, applied: true, certificates, published: await publishHosts(rooms) };
 }
 
 /** The entries of the certificates that die with a host, or with one of two machines. */
@@ -73,13 +73,13 @@ export function revocations(
 }
 
 /** @throws CodedError `revocation.not_published` */
-export async function publishRetired(rooms: Pick<Rooms, 'krl'>): Promise<Publication> {
+export async function publishHosts(rooms: Pick<Rooms, 'krl'>): Promise<Publication> {
   try {
     return await rooms.krl.publish();
   } catch (error) {
     throw new CodedError(
       'revocation.not_published',
-      'It is recorded and the broker refuses the host, but the new list could not be published yet.',
+      'It is recorded and holds at the broker, but the new list could not be published yet.',
       {
         next: 'The broker tries again every second; if the list does not change, tell whoever runs the broker.',
         cause: error,

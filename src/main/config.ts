@@ -138,6 +138,7 @@ const schema = z.strictObject({
       hold: shortTime.default(30_000),
       grace: shortTime.default(60_000),
       'clock-skew': shortTime.default(5_000),
+      'events-per-hour': z.number().int().min(1000).max(1_000_000).default(20_000),
       'break-glass-keys': z.array(keyFingerprint).max(256).default([]),
       responses,
     })

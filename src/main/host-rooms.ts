@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import {
   createHostRefusalQuota,
+  createHostReportQuota,
   SerialSource,
   TrustBundles,
   WaitingHosts,
@@ -54,6 +55,7 @@ export function createHostRooms(parts: HostRoomParts): HostRooms {
     waiting: new WaitingHosts(krl, store),
     nonces: createNonces({ clock, shared: store.shared }),
     refusalQuota: createHostRefusalQuota({ perHour: refusalsPerHour, clock }),
+    reportQuota: createHostReportQuota({ perHour: config.logins['events-per-hour'], clock }),
     script: () => hostScript({ brokerUrl, bundleKey, caPem: caPemOf(config) }),
   };
 }

@@ -69,6 +69,18 @@ export function addHostCommands(program: Command, table: Table): void {
   table
     .add(
       host,
+      'move <host>',
+      'put a host into another group of the policy; it gets a new bundle at once',
+      'sallyport host move db1.example.com --group payroll --reason "takes over payroll"',
+    )
+    .requiredOption('--group <G>', 'group of hosts in the policy')
+    .requiredOption('--reason <T>', 'why; it is kept in the log')
+    .action((name: string, options: import('./commands/host.ts').MoveOptions & JsonFlag) =>
+      run(options.json, async () => (await import('./commands/host.ts')).moveHost(name, options, terminal)),
+    );
+  table
+    .add(
+      host,
       'resolve <host>',
       'of two machines that present one key, this one is right and goes on; the other is retired',
       'sallyport host resolve h-abcdefghijklmnopqrstuvwxyz --reason "the other was a clone, and is switched off"',

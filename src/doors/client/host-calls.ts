@@ -26,6 +26,11 @@ export interface HostCalls {
     readonly reason: string;
     readonly apply: boolean;
   }): Promise<ChangedHost>;
+  moveHost(asked: {
+    readonly host: string;
+    readonly group: string;
+    readonly reason: string;
+  }): Promise<ChangedHost>;
   resolveHost(asked: { readonly host: string; readonly reason: string }): Promise<ChangedHost>;
 }
 
@@ -59,6 +64,7 @@ export function hostCalls(json: (asked: Asked, what: string) => Promise<Answer>)
       read.readShownHost(await json({ method: 'GET', path: `${base}/one`, query: { host } }, 'host')),
     approveHost: (asked) => change('approve', asked),
     retireHost: (asked) => change('retire', asked),
+    moveHost: (asked) => change('move', asked),
     resolveHost: (asked) => change('resolve', asked),
   };
 }

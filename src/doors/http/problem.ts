@@ -50,6 +50,8 @@ const statusByCode: Readonly<Record<string, number>> = {
   'hosts.pending_full': 503,
   'hosts.replayed': 403,
   'hosts.retired': 403,
+  'hosts.same_group': 409,
+  'hosts.too_many_events': 429,
   'hosts.too_many_refusals': 429,
   'hosts.unknown_group': 409,
   'hosts.unknown_host': 404,

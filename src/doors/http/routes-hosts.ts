@@ -5,6 +5,7 @@ import {
   enrolHost,
   listHosts,
   listHostTokens,
+  moveHost,
   newHostToken,
   parseHostRequest,
   renewHost,
@@ -181,6 +182,17 @@ export const hostRoutes: readonly Route[] = [
     async handle({ rooms, body }, caller) {
       const { host, applied, certificates } = await retireHost(rooms, body, caller);
       return { json: viewChangedHost(host, { applied, certificates }) };
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/hosts/move',
+    permission: 'admin',
+    summary: 'A host goes over to another group of the policy; its next bundle follows the rules there.',
+    body: schema.moveHostBody,
+    answers: { status: 200, json: schema.changedHostAnswer },
+    async handle({ rooms, body }, caller) {
+      return { json: viewChangedHost(await moveHost(rooms, body, caller)) };
     },
   }),
   route({

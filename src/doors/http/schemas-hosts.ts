@@ -54,6 +54,7 @@ export const retireHostBody = z.strictObject({
   reason: text(1000),
   apply: z.boolean().default(false),
 });
+export const moveHostBody = z.strictObject({ host: hostText, group, reason: text(1000) });
 export const resolveHostBody = z.strictObject({ host: hostText, reason: text(1000) });
 
 const decimal = z.string().regex(/^\d{1,20}$/);

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { PersonId } from '../../../src/kernel/index.ts';
@@ -34,6 +35,7 @@ beforeAll(async () => {
   const directories = 'sinks: [{name: copy, kind: file, format: json, path: data}]';
   const made = await makeBrokerFolder({ people: [boss, alice], directories });
   await addTlsAuthority(made);
+  appendFileSync(made.policyFile, '\nhost-groups:\n  other:\n    end-sessions: off\n');
   broker = await startBrokerIn(made);
   document = (await ask(broker, { path: '/v1/openapi.json' })).json() as unknown as Document;
 });
@@ -217,6 +219,8 @@ describe('the OpenAPI document', () => {
       ['get', '/v1/admin/hosts'],
       ['get', `/v1/admin/hosts/one?host=${waiting.id}`],
       ['post', '/v1/admin/hosts/approve', { host: waiting.id, fingerprint: waiting.identity.fingerprint }],
+      ['post', '/v1/admin/hosts/move', { host: waiting.id, group: 'other', reason: 'x' }],
+      ['post', '/v1/admin/hosts/move', { host: waiting.id, group: 'nowhere', reason: 'x' }],
       ['post', '/v1/admin/hosts/resolve', { host: cloned.id, reason: 'x' }],
       ['post', '/v1/admin/hosts/retire', { host: cloned.id, reason: 'x', apply: true }],
       ['post', '/v1/admin/hosts/retire', { host: 'nobody', reason: 'x' }],

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allRoutes, createMetrics, openHttpDoor, type HttpDoor } from '../../../src/doors/http/index.ts';
@@ -39,6 +40,7 @@ const held: Record<string, Held> = {};
 beforeAll(async () => {
   const made = await makeBrokerFolder({ people: [boss, alice, bob, auditor, dora] });
   await addTlsAuthority(made);
+  appendFileSync(made.policyFile, '\nhost-groups:\n  other:\n    end-sessions: off\n');
   broker = await startBrokerIn(made, { clock });
   held['expired'] = await broker.loggedIn(alice);
   skewMs += 6 * 3_600_000;
@@ -162,6 +164,10 @@ const samples: Readonly<
   },
   'post /v1/admin/hosts/retire': {
     body: () => ({ host: machine.id, reason: 'test', apply: true }),
+    prepare: newHost,
+  },
+  'post /v1/admin/hosts/move': {
+    body: () => ({ host: machine.id, group: 'other', reason: 'test' }),
     prepare: newHost,
   },
   'post /v1/admin/hosts/resolve': {

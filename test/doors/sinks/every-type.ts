@@ -125,7 +125,7 @@ export const everyType: readonly EntryDraft[] = [
   ...(['host.enrol', 'host.conflict'] as const).map((type) =>
     draft(type, { actor: { kind: 'host' }, fields: hostPart, personal: { 'src.ip': '192.0.2.9' } }),
   ),
-  ...(['host.approve', 'host.retire', 'host.resolve'] as const).map((type) =>
+  ...(['host.approve', 'host.retire', 'host.move', 'host.resolve'] as const).map((type) =>
     draft(type, { actor: person, fields: hostPart, personal: from }),
   ),
   draft('krl.publish', {
@@ -230,6 +230,12 @@ export const everyType: readonly EntryDraft[] = [
     reasonCode: 'hosts.alert',
     fields: { target: host, alert: { source: 'fail2ban', at: '2026-11-23T12:00:00.000Z' } },
     personal: { 'alert.text': 'sshd: banned 192.0.2.9' },
+  }),
+  draft('host.flood', {
+    outcome: 'denied',
+    reasonCode: 'hosts.too_many_events',
+    actor: { kind: 'host' },
+    fields: { target: host },
   }),
   draft('host.feed_gap', {
     outcome: 'failure',

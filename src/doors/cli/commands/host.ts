@@ -161,6 +161,29 @@ export async function retireHost(name: string, options: RetireOptions, terminal:
   });
 }
 
+export interface MoveOptions {
+  readonly group: string;
+  readonly reason: string;
+}
+
+/** A host goes over to another group. */
+export async function moveHost(name: string, options: MoveOptions, terminal: Terminal): Promise<Result> {
+  const { group, reason } = options;
+  return withSession(terminal, async ({ client }) => {
+    const moved = client.moveHost({ host: name, group, reason });
+    const changed = await withProgress(terminal, 'Asking the broker', moved);
+    return {
+      value: changedJson(changed),
+      lines: [
+        {
+          text: `${nameOf(changed)} is in the group ${group} now; its new bundle waits for it.`,
+          tone: 'good',
+        },
+      ],
+    };
+  });
+}
+
 /** Of two machines that present one key, this one is right. */
 export async function resolveHost(
   name: string,
