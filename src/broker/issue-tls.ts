@@ -17,7 +17,7 @@ import { lockedOut } from './open-session.ts';
 import { refusalError } from './owned-decision.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
-import { chainOf, issuerFor } from './tls-room.ts';
+import { chainOf, issuerFor, outOfBounds } from './tls-room.ts';
 import type { TlsCredential, X509Serial } from './tls-rows.ts';
 
 export interface TlsIssueRequest {
@@ -82,6 +82,8 @@ export async function issueTls(rooms: Rooms, request: TlsIssueRequest, caller: S
 
   // 4. The certificate, linted, and the signature.
   const issuer = issuerFor(rooms.tls, grant.kind);
+  const error = outOfBounds(issuer, grant);
+  if (error !== undefined) return refuse(rooms, caller, request, { subject, error });
   const own = subject ?? (await makeTlsSubject(newKeyOf(request)));
   const linted = issuer.lint(grant, own.publicKey);
   const certificate = await issuer.sign(linted);

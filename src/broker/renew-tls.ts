@@ -7,7 +7,7 @@ import { rowOf } from './issue-tls.ts';
 import { refusalError } from './owned-decision.ts';
 import type { Caller, Rooms } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
-import { issuerFor } from './tls-room.ts';
+import { issuerFor, outOfBounds } from './tls-room.ts';
 import type { StoredTlsCredential, TlsCredential, X509Serial } from './tls-rows.ts';
 
 export interface TlsRenewRequest {
@@ -71,6 +71,8 @@ export async function renewTls(rooms: Rooms, request: TlsRenewRequest, caller: C
 
   // 4. The certificate, linted, and the signature.
   const issuer = issuerFor(rooms.tls, grant.kind);
+  const error = outOfBounds(issuer, grant);
+  if (error !== undefined) return refuse(rooms, { old, renewal, caller }, error);
   const linted = issuer.lint(grant, renewal.subject.publicKey);
   const certificate = await issuer.sign(linted);
 

@@ -1,6 +1,6 @@
 import type { TlsIssuer } from '../issuance/index.ts';
-import { CodedError } from '../kernel/index.ts';
-import type { TlsKind } from '../policy/index.ts';
+import { CodedError, printable } from '../kernel/index.ts';
+import type { TlsGrant, TlsKind } from '../policy/index.ts';
 import { encodeCrlLdif } from '../revocation/index.ts';
 import type { OcspResponder } from './answer-ocsp.ts';
 import type { CrlPublisher } from './publish-crl.ts';
@@ -30,6 +30,19 @@ export function issuerFor(tls: TlsRoom | undefined, kind: TlsKind): TlsIssuer {
   const [newest] = (kind === 'windows-logon' ? tls?.logon : tls?.issuing) ?? [];
   if (newest !== undefined) return newest.issuer;
   throw noAuthority(kind);
+}
+
+/** Why an authority cannot certify what policy granted; undefined: it can. Decided before its key is touched. */
+export function outOfBounds(issuer: TlsIssuer, { names }: Pick<TlsGrant, 'names'>): CodedError | undefined {
+  const [first] = issuer.outOfBounds(names);
+  if (first === undefined) return undefined;
+  return new CodedError(
+    'issuance.out_of_bounds',
+    `The authority ${issuer.name} may not certify the name “${printable(first.value, 80)}”.`,
+    {
+      next: 'It was made for certain domains and networks: `tls init --permit-dns`. Ask for names within them.',
+    },
+  );
 }
 
 export function noAuthority(kind: TlsKind | 'TLS'): CodedError {

@@ -2,6 +2,8 @@ import { CodedError } from '../kernel/index.ts';
 import type { TlsGrant } from '../policy/index.ts';
 import {
   caOf,
+  constraintsOf,
+  isPermitted,
   keyIdentifier,
   keyIdentifiersOf,
   keyUsagesOf,
@@ -81,7 +83,7 @@ export function lintTls(toBeSigned: Buffer, promise: TlsPromise): void {
   const ids = keyIdentifiersOf(read);
   must('4.2.1.1', ids.authority?.equals(authorityKeyId) === true, 'it names another key of the authority');
   must('4.2.1.2', ids.subject?.equals(keyIdentifier(publicKey)) === true, 'it has another key identifier');
-  checkNames(read, grant, must);
+  checkNames({ read, issuer, grant }, must);
   must('4.2.1.13', extensions.has(oid.crlDistributionPoints), 'it does not say where its list is');
   must('4.2.2.1', extensions.has(oid.authorityInfoAccess), 'it does not say where its issuer is');
   must(
@@ -98,8 +100,7 @@ export function lintTls(toBeSigned: Buffer, promise: TlsPromise): void {
 }
 
 function checkNames(
-  read: ReadCertificate,
-  grant: TlsGrant,
+  { read, issuer, grant }: Pick<TlsPromise, 'grant' | 'issuer'> & { readonly read: ReadCertificate },
   must: (clause: string, isSo: boolean, why: string) => void,
 ): void {
   const names = namesOf(read);
@@ -108,6 +109,12 @@ function checkNames(
     const [name, other] = [names[nth], granted[nth]];
     return name !== undefined && other !== undefined && sameName(name, other);
   };
+  const bounds = constraintsOf(issuer);
+  must(
+    '4.2.1.10',
+    bounds === undefined || names.every((name) => isPermitted(bounds, name)),
+    'it names what the authority may not',
+  );
   must(
     '4.2.1.6',
     names.length === granted.length && names.every((_, nth) => isGranted(nth)),

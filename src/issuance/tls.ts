@@ -7,10 +7,12 @@ import {
   authorityInfoAccess,
   authorityKeyIdentifier,
   basicConstraints,
+  constraintsOf,
   crlDistributionPoints,
   encodeName,
   encodeToBeSigned,
   extendedKeyUsage,
+  isPermitted,
   keyIdentifier,
   keyUsage,
   oid,
@@ -21,6 +23,7 @@ import {
   subjectKeyIdentifier,
   subjectPublicKeyInfo,
   x509Algorithm,
+  type GeneralName,
   type ReadCertificate,
 } from '../x509/index.ts';
 import { lintTls } from './lint-tls.ts';
@@ -53,6 +56,8 @@ export interface TlsIssuer extends Omit<TlsAuthority, 'signer'> {
   /** `SHA256:…` of the plain key: the same in every certificate that the key ever gets. */
   readonly caFingerprint: string;
   readonly read: ReadCertificate;
+  /** Names that this authority may not certify, whatever policy says: its own certificate would make them worthless. */
+  outOfBounds(names: readonly GeneralName[]): readonly GeneralName[];
   /**
    * Builds the certificate and checks the finished bytes, as our own reader finds them, before the CA key is touched.
    * @throws CodedError `issuance.lint` naming the rule and its clause
@@ -69,6 +74,7 @@ export function createTlsIssuer(authority: TlsAuthority, random: RandomBytes): T
   const { signer, certificate, urls, name } = authority;
   const algorithm = x509Algorithm(signer.algorithm);
   const read = readCertificate(certificate);
+  const bounds = constraintsOf(read);
   const own = subjectPublicKeyInfo(signer.publicKey);
   if (!own.equals(read.publicKey)) {
     throw new CodedError('issuance.wrong_certificate', `The certificate of ${name} is for another key.`, {
@@ -83,6 +89,7 @@ export function createTlsIssuer(authority: TlsAuthority, random: RandomBytes): T
     urls,
     read,
     caFingerprint: fingerprint(publicKeyFromKeyObject(signer.publicKey).blob),
+    outOfBounds: (names) => (bounds === undefined ? [] : names.filter((name) => !isPermitted(bounds, name))),
     lint(grant, publicKey) {
       const serial = newX509Serial(random);
       const info = subjectPublicKeyInfo(publicKey);

@@ -104,11 +104,12 @@ function readAccount(context: ReadContext, node: Node | undefined): TlsProfile['
     .flatMap((item) => readDerivation(context, item) ?? []);
 }
 
-const usualLogon = { upn: 'userprincipalname', sid: 'objectsid', realm: undefined } as const;
+const usualLogon = { upn: 'userprincipalname', sid: 'objectsid', realm: undefined, upnSuffixes: [] } as const;
 
 function readLogon(context: ReadContext, node: Node | undefined): TlsProfile['logon'] {
   const { yaml } = context;
-  const fields = node === undefined ? undefined : yaml.fields(node, 'logon', ['upn', 'sid', 'realm']);
+  const fields =
+    node === undefined ? undefined : yaml.fields(node, 'logon', ['upn', 'sid', 'realm', 'upn-suffixes']);
   const [upnNode, sidNode] = [fields?.get('upn'), fields?.get('sid')];
   const hasSid = yaml.text(sidNode, 'sid') !== 'none';
   const upn = upnNode === undefined ? usualLogon.upn : (readAttributeName(context, upnNode) ?? '');
@@ -116,7 +117,13 @@ function readLogon(context: ReadContext, node: Node | undefined): TlsProfile['lo
     sidNode === undefined ? usualLogon.sid : hasSid ? (readAttributeName(context, sidNode) ?? '') : undefined;
   for (const attribute of [upn, sid])
     if (attribute !== undefined && attribute !== '') context.attributes.add(attribute);
-  return { upn, sid, realm: fields && readRealm(context, fields, 'realm') };
+  const upnSuffixes = yaml.list(fields?.get('upn-suffixes'), 'upn-suffixes').flatMap((item) => {
+    const suffix = yaml.text(item, 'a suffix')?.toLowerCase();
+    if (suffix !== undefined && !/^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/.test(suffix))
+      yaml.problem(item, `“${printable(suffix, 80)}” is not a suffix: write corp.example, without an @`);
+    return suffix ?? [];
+  });
+  return { upn, sid, realm: fields && readRealm(context, fields, 'realm'), upnSuffixes };
 }
 
 function readRealm({ yaml }: ReadContext, fields: Fields, key: 'realm' | 'kdc-realm'): string | undefined {

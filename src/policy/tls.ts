@@ -44,6 +44,8 @@ export interface TlsProfile {
     readonly upn: string;
     readonly sid: string | undefined;
     readonly realm: string | undefined;
+    /** In lower case; none: any. */
+    readonly upnSuffixes: readonly string[];
   };
   readonly keyTypes: ReadonlySet<string>;
   readonly rsaMinBits: number;
@@ -268,7 +270,7 @@ const accountGrammar = /^[A-Za-z0-9_.$+-]{1,64}$/;
 
 function chooseLogon(question: PersonQuestion): Identity | undefined {
   const { policy, profile, person, refuse } = question;
-  const { upn: upnAttribute, sid: sidAttribute, realm } = profile.logon;
+  const { upn: upnAttribute, sid: sidAttribute, realm, upnSuffixes } = profile.logon;
   const [upn, ...others] = person.attributes.get(upnAttribute) ?? [];
   const isUpn = upn !== undefined && others.length === 0 && upn.length <= longestUpn && upnGrammar.test(upn);
   const sids = sidAttribute === undefined ? [] : (person.attributes.get(sidAttribute) ?? []);
@@ -281,7 +283,12 @@ function chooseLogon(question: PersonQuestion): Identity | undefined {
       `“${printable(person.login, 40)}” cannot be the name of a Kerberos principal.`,
     );
   if (!isUpn) return undefined;
-  const [name = ''] = upn.split('@');
+  const [name = '', suffix = ''] = upn.split('@');
+  if (upnSuffixes.length > 0 && !upnSuffixes.includes(suffix.toLowerCase()))
+    refuse(
+      'policy.name_not_allowed',
+      `The profile “${profile.name}” gives no names @${printable(suffix, 80)}.`,
+    );
   for (const account of new Set([name, person.login]))
     if (policy.protectedPrincipals.has(account.toLowerCase()))
       refuse('policy.principal_protected', `The name ${printable(account, 40)} comes to nobody.`);

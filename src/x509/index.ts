@@ -9,6 +9,7 @@ export { encodeCertificateBundle } from './pkcs7.ts';
 export { encodeTrustStore, type TrustedCertificate } from './trust-store.ts';
 export * from './crl.ts';
 export * from './extensions.ts';
+export * from './name-constraints.ts';
 export * from './ldif.ts';
 export * from './names.ts';
 export { oid } from './oids.ts';

@@ -106,6 +106,24 @@ describe('a Windows logon', () => {
   });
 });
 
+describe('UPN suffixes of a profile', () => {
+  it('are the only ones it gives', () => {
+    const policy = logon('{upn-suffixes: [Corp.example, other.example]}');
+    expect(codesOf(decideLogon(policy))).toEqual([]);
+    for (const upn of ['alice@sub.corp.example', 'alice@evilcorp.example', 'alice@example'])
+      expect(
+        codesOf(decideLogon(policy, { attributes: { ...attributes, userprincipalname: [upn] } })),
+      ).toEqual(['policy.name_not_allowed']);
+  });
+
+  it.each(['[]', '["@corp.example"]', '["*.example"]', '[""]', 'corp.example', '[[a]]'])(
+    'are not %s',
+    (list) => {
+      expect(problemsOf(policyWith('windows-logon', `logon: {upn-suffixes: ${list}}`))).toHaveLength(1);
+    },
+  );
+});
+
 describe('a KDC', () => {
   const server = ['names: ["dc1.corp.example"]'];
 

@@ -67,6 +67,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'issuance.bad_renewal': 403,
   'issuance.no_authority': 404,
   'issuance.not_renewable': 409,
+  'issuance.out_of_bounds': 403,
   'identity.account_disabled': 401,
   'identity.account_expired': 401,
   'identity.account_locked': 401,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import type { OperatorIo, Outcome, TlsInitOptions } from '../../doors/cli/index.ts';
 import { createIssuingCertificate, createRootCertificate, type OpenRoot } from '../../issuance/index.ts';
-import { CodedError, isSystemError, systemClock, systemRandom } from '../../kernel/index.ts';
+import { CodedError, isSystemError, printable, systemClock, systemRandom } from '../../kernel/index.ts';
 import {
   createKeyFile,
   createSigner,
@@ -12,7 +12,7 @@ import {
 } from '../../keys/index.ts';
 import { CrlBody, signCrl } from '../../revocation/index.ts';
 import { fingerprint, publicKeyFromKeyObject } from '../../ssh/index.ts';
-import { encodePem, readCertificate } from '../../x509/index.ts';
+import { encodePem, isBoundNetwork, parseBoundDomain, readCertificate } from '../../x509/index.ts';
 import { loadConfig } from '../config.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { authorityKeyFile } from '../tls-authority.ts';
@@ -26,7 +26,7 @@ const readable = { mode: 0o644, flag: 'wx' } as const;
 /**
  * Makes the authorities for TLS: a root, whose key goes into a file of its own that is to be taken away, and what signs every day.
  * All of it, or nothing.
- * @throws CodedError `main.tls_authority_exists`, `main.cannot_write`, `keys.exists`, `keys.weak_passphrase`
+ * @throws CodedError `main.tls_authority_exists`, `main.bad_bounds`, `main.cannot_write`, `keys.exists`, `keys.weak_passphrase`
  */
 export async function initTls(options: TlsInitOptions, io: OperatorIo): Promise<Outcome> {
   const config = loadConfig(options.configFile);
@@ -40,6 +40,7 @@ export async function initTls(options: TlsInitOptions, io: OperatorIo): Promise<
       },
     );
   }
+  const bounds = checkBounds(options);
   const passphrase = await readPassphrase(config.keys.passphrase, process.env, (question) =>
     io.askSecret(question),
   );
@@ -56,7 +57,7 @@ export async function initTls(options: TlsInitOptions, io: OperatorIo): Promise<
       });
   try {
     return await make(
-      { ...options, folder, keys: config.keys.folder, passphrase, rootPassphrase },
+      { ...options, ...bounds, folder, keys: config.keys.folder, passphrase, rootPassphrase },
       kinds,
       io,
     );
@@ -69,6 +70,27 @@ export async function initTls(options: TlsInitOptions, io: OperatorIo): Promise<
       cause: error,
     });
   }
+}
+
+/** @throws CodedError `main.bad_bounds`, `x509.bad_name` */
+function checkBounds({
+  permitDns,
+  permitNetworks,
+}: Pick<TlsInitOptions, 'permitDns' | 'permitNetworks'>): Pick<TlsInitOptions, 'permitDns'> {
+  const bad = (text: string, next: string): CodedError =>
+    new CodedError('main.bad_bounds', `“${printable(text, 80)}” cannot bound an authority.`, { next });
+  for (const network of permitNetworks)
+    if (!isBoundNetwork(network)) throw bad(network, 'Write a network with its length, e.g. 10.0.0.0/8.');
+  const [first] = permitNetworks;
+  if (first !== undefined && permitDns.length === 0)
+    throw bad(first, 'Networks alone leave DNS names free: give --permit-dns as well.');
+  return {
+    permitDns: permitDns.map((text) => parseBoundDomain(text) ?? fail(bad(text, 'Write a domain.'))),
+  };
+}
+
+function fail(error: CodedError): never {
+  throw error;
 }
 
 interface Making extends TlsInitOptions {
