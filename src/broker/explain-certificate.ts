@@ -1,17 +1,28 @@
 import { encodeProof, inclusionProof, parseCheckpoint } from '../accounting/index.ts';
-import { CodedError, type Serial } from '../kernel/index.ts';
+import { CodedError, findX509Serial, parseSerial, type Serial } from '../kernel/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { belongsToLogBefore } from './log-before.ts';
 import { refuseForbidden, takeLook } from './require-role.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
+import type { StoredTlsCredential, X509Serial } from './tls-rows.ts';
 import { seesWholeLog, shownTo } from './shown-entry.ts';
 import type { Credential, StoredEntry } from './unit-of-work.ts';
 import { shownCheckpoint } from './witnessed-release.ts';
+
+/** Of an SSH certificate, a number; of one for TLS, 40 hex digits. The two look alike in no spelling. */
+export type CertificateSerial = Serial | X509Serial;
+
+/** Reads either in any spelling that programs print. @throws CodedError `kernel.bad_serial` */
+export function parseCertificateSerial(text: string): CertificateSerial {
+  return (findX509Serial(text) as X509Serial | undefined) ?? parseSerial(text);
+}
 
 /** What the log and the rows say of one serial of this broker's CA. */
 export interface ExplainedCertificate {
   /** Undefined when no certificate with this serial was released. */
   readonly credential: Credential | undefined;
+  /** The same of a serial for TLS. */
+  readonly tlsCredential: StoredTlsCredential | undefined;
   /** Every entry about it, oldest first: its issue or that it is void, its revocation. */
   readonly entries: readonly StoredEntry[];
   readonly nowMs: number;
@@ -26,14 +37,16 @@ const mostEntries = 100;
  */
 export async function explainCertificate(
   rooms: Rooms,
-  serial: Serial,
+  serial: CertificateSerial,
   caller: SignedIn,
 ): Promise<ExplainedCertificate> {
   const { store, issuer, clock } = rooms;
   const about = await entriesAbout(rooms, serial);
   await recordLook(rooms, { kind: 'certificate', serial }, about, caller);
   return {
-    credential: await store.credential(issuer.caFingerprint, serial),
+    ...(isX509(serial)
+      ? { credential: undefined, tlsCredential: await store.tlsCredential(serial) }
+      : { credential: await store.credential(issuer.caFingerprint, serial), tlsCredential: undefined }),
     entries: about.map((entry) => shownTo(caller, entry)),
     nowMs: clock.nowMs(),
   };
@@ -44,11 +57,12 @@ export async function explainCertificate(
  * as with `explainCertificate`.
  * @throws CodedError `accounting.never_issued`, `accounting.log_before`, `policy.not_permitted`, `policy.too_many_looks`, `store.…`
  */
-export async function proveIssue(rooms: Rooms, serial: Serial, caller: SignedIn): Promise<string> {
+export async function proveIssue(rooms: Rooms, serial: CertificateSerial, caller: SignedIn): Promise<string> {
   const about = await entriesAbout(rooms, serial);
   await recordLook(rooms, { kind: 'proof', serial }, about, caller);
   const issue = about.find((entry) => contentOf(entry).type === 'cred.issue');
   if (issue === undefined) {
+    if (isX509(serial)) throw neverIssuedTls(serial);
     const elsewhere = await belongsToLogBefore(rooms, serial);
     if (elsewhere !== undefined) throw elsewhere;
     throw new CodedError(
@@ -65,18 +79,32 @@ export async function proveIssue(rooms: Rooms, serial: Serial, caller: SignedIn)
   return encodeProof({ index: issue.index, entry: issue.bytes, path, checkpoint });
 }
 
-/** Of this broker's CA, oldest first. */
-async function entriesAbout({ store, issuer }: Rooms, serial: Serial): Promise<readonly StoredEntry[]> {
+const isX509 = (serial: CertificateSerial): serial is X509Serial => typeof serial === 'string';
+
+/** These serials are random: that one is missing says so much for this log, and nothing for one before a recovery. */
+function neverIssuedTls(serial: X509Serial): CodedError {
+  return new CodedError(
+    'accounting.never_issued',
+    `This log knows of no certificate for TLS with the serial ${serial}.`,
+    { next: 'Check the number. After a recovery, the log before may know it: look in its bundle.' },
+  );
+}
+
+/** Of this broker's CA, or of its authorities for TLS, oldest first. */
+async function entriesAbout(
+  { store, issuer }: Rooms,
+  serial: CertificateSerial,
+): Promise<readonly StoredEntry[]> {
   const found = await store.searchLog({ serial: String(serial), limit: mostEntries });
   return found
-    .filter((entry) => contentOf(entry).cred?.ca_fp === issuer.caFingerprint)
+    .filter((entry) => isX509(serial) || contentOf(entry).cred?.ca_fp === issuer.caFingerprint)
     .toSorted((a, b) => Number(a.index - b.index));
 }
 
 /** Whoever may not know learns neither that the serial was issued nor that it was not. */
 async function recordLook(
   rooms: Rooms,
-  { kind, serial }: { readonly kind: 'certificate' | 'proof'; readonly serial: Serial },
+  { kind, serial }: { readonly kind: 'certificate' | 'proof'; readonly serial: CertificateSerial },
   about: readonly StoredEntry[],
   caller: SignedIn,
 ): Promise<void> {

@@ -42,7 +42,7 @@ export function addAdminCommands(program: Command, table: Table): void {
       '--person <U>',
       'every live certificate of this person; their sessions end also when there is none',
     )
-    .option('--serial <N>', 'one certificate; decimal, 0x… or aa:bb:…')
+    .option('--serial <N>', 'one certificate, SSH or TLS; decimal, 0x… or aa:bb:…')
     .option('--key <FILE|SHA256:...>', 'every certificate for this key')
     .option('--key-id <ID>', 'the certificate with this key id')
     .option('--before <TIME>', 'everything issued before this time')
@@ -149,7 +149,7 @@ export function addAuditCommands(program: Command, table: Table): void {
     )
     .option('--person <U>', 'by or about this person')
     .option('--subject <U>', 'about this person')
-    .option('--serial <N>', 'about this certificate; decimal, 0x… or aa:bb:…')
+    .option('--serial <N>', 'about this certificate, SSH or TLS; decimal, 0x… or aa:bb:…')
     .option('--key <FILE|SHA256:...>', 'about this key')
     .option('--principal <P>', 'about certificates for this account')
     .option('--host <H>', 'about this host')
@@ -203,7 +203,7 @@ export function addAuditCommands(program: Command, table: Table): void {
       'show who asked for a certificate, which rule allowed it, and how it ended',
       'sallyport audit explain --serial 4711',
     )
-    .option('--serial <N>', 'decimal, 0x… or aa:bb:…')
+    .option('--serial <N>', 'of SSH or TLS: decimal, 0x… or aa:bb:…')
     .addOption(new Option('--line <LINE>', 'a line by which sshd let somebody in').conflicts('serial'))
     .option('--host <H>', 'with --line: the host that wrote it')
     .option('--at <TIME>', 'with --line: when it was', 'now')
@@ -219,7 +219,7 @@ export function addAuditCommands(program: Command, table: Table): void {
       'fetch the receipt of a certificate, which verifies offline',
       'sallyport audit prove --serial 4711 --out 4711.tlog-proof',
     )
-    .requiredOption('--serial <N>', 'decimal, 0x… or aa:bb:…')
+    .requiredOption('--serial <N>', 'of SSH or TLS: decimal, 0x… or aa:bb:…')
     .requiredOption('--out <FILE>', 'where to write it')
     .action((options: { readonly serial: string; readonly out: string } & JsonFlag) =>
       run(options.json, async () =>

@@ -364,6 +364,8 @@ export interface ExplainedCertificate {
   readonly serial: string;
   /** Undefined when no certificate with this serial was released. */
   readonly credential: Credential | undefined;
+  /** The same of a serial for TLS. */
+  readonly tlsCredential: TlsCertificate | undefined;
   /** Oldest first. */
   readonly entries: readonly LogEntry[];
 }
@@ -371,9 +373,11 @@ export interface ExplainedCertificate {
 /** Answer of `GET /v1/audit/explain`. @throws CodedError `client.bad_answer` */
 export function readExplainedCertificate(answer: Answer): ExplainedCertificate {
   const credential = answer.optionalObject('credential');
+  const tls = answer.optionalObject('tlsCredential');
   return {
-    serial: answer.token('serial', /^\d{1,20}$/),
+    serial: answer.token('serial', /^(?:\d{1,20}|[0-9a-f]{40})$/),
     credential: credential && readCredential(credential),
+    tlsCredential: tls && readTlsCertificate(tls),
     entries: answer.objects('entries', 1000).map(readLogEntry),
   };
 }

@@ -10,11 +10,12 @@ import {
   releasePrincipal,
   revoke,
   explainCertificate,
+  parseCertificateSerial,
   proveIssue,
   searchLog,
   whoCould,
 } from '../../broker/index.ts';
-import { CodedError, parseSerial } from '../../kernel/index.ts';
+import { CodedError } from '../../kernel/index.ts';
 import { departureRoutes } from './routes-departures.ts';
 import { hostRoutes } from './routes-hosts.ts';
 import { route, toUint64, type Route } from './route.ts';
@@ -259,7 +260,7 @@ export const routes: readonly Route[] = [
         {
           ...withoutUndefined(plain),
           limit: query.limit,
-          ...(serial === undefined ? {} : { serial: String(parseSerial(serial)) }),
+          ...(serial === undefined ? {} : { serial: String(parseCertificateSerial(serial)) }),
           ...(key === undefined ? {} : { keyFingerprint: key }),
           ...(from === undefined ? {} : { fromMs: Date.parse(from) }),
           ...(to === undefined ? {} : { toMs: Date.parse(to) }),
@@ -306,7 +307,7 @@ export const routes: readonly Route[] = [
     query: schema.serialQuery,
     answers: { status: 200, json: schema.explainCertificateAnswer },
     async handle({ rooms, query }, caller) {
-      const serial = parseSerial(query.serial);
+      const serial = parseCertificateSerial(query.serial);
       return { json: viewExplained(serial, await explainCertificate(rooms, serial, caller)) };
     },
   }),
@@ -319,7 +320,7 @@ export const routes: readonly Route[] = [
     query: schema.serialQuery,
     answers: { status: 200, contentType: 'text/plain' },
     async handle({ rooms, query }, caller) {
-      const proof = await proveIssue(rooms, parseSerial(query.serial), caller);
+      const proof = await proveIssue(rooms, parseCertificateSerial(query.serial), caller);
       return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(proof) };
     },
   }),

@@ -70,7 +70,7 @@ export const issuedQuery = z.strictObject({
 export const searchQuery = z.strictObject({
   person: text(256).optional(),
   subject: text(256).optional(),
-  serial: text(40).optional(),
+  serial: text(64).optional(),
   key: text(64).optional(),
   principal: text(128).optional(),
   host: text(256).optional(),
@@ -83,7 +83,8 @@ export const searchQuery = z.strictObject({
   limit,
 });
 
-export const serialQuery = z.strictObject({ serial: text(40) });
+/** Of either kind; one for TLS may have colons. */
+export const serialQuery = z.strictObject({ serial: text(64) });
 
 export const whoCouldQuery = z.strictObject({
   principal: text(128),
@@ -203,9 +204,12 @@ export const entry = z.object({
 });
 export const searchAnswer = z.object({ entries: z.array(entry), next: decimal.optional() });
 export const explainCertificateAnswer = z.object({
-  serial: decimal,
+  /** Decimal; of a certificate for TLS 40 hexadecimal digits. */
+  serial: z.string().regex(/^(?:\d{1,20}|[0-9a-f]{40})$/),
   /** Left out when no certificate with this serial was released. */
   credential: credential.optional(),
+  /** The same of a serial for TLS. */
+  tlsCredential: tlsCertificate.optional(),
   /** Oldest first. */
   entries: z.array(entry),
 });

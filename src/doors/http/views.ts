@@ -8,6 +8,7 @@ import type {
   SinkState,
   StoredEntry,
 } from '../../broker/index.ts';
+import { viewTls } from './views-tls.ts';
 
 const at = (timeMs: number): string => new Date(timeMs).toISOString();
 const atSeconds = (seconds: bigint): string => at(Number(seconds) * 1000);
@@ -78,10 +79,14 @@ export function viewEntry(entry: StoredEntry): object {
   };
 }
 
-export function viewExplained(serial: bigint, { credential, entries, nowMs }: ExplainedCertificate): object {
+export function viewExplained(
+  serial: bigint | string,
+  { credential, tlsCredential, entries, nowMs }: ExplainedCertificate,
+): object {
   return {
     serial: String(serial),
     ...(credential === undefined ? {} : { credential: viewCredential(credential, nowMs) }),
+    ...(tlsCredential === undefined ? {} : { tlsCredential: viewTls(tlsCredential, nowMs) }),
     entries: entries.map(viewEntry),
   };
 }

@@ -1,6 +1,7 @@
-import { findX509Serial, parseKeyId, parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
+import { parseKeyId, parsePrincipal, toRfc3339 } from '../../../kernel/index.ts';
 import type { Credential, RevocationCode, RevocationTarget, RevokeAnswer } from '../../client/index.ts';
 import { credentialJson } from '../../client/index.ts';
+import { certificateSerial } from '../certificate-serial.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
@@ -65,7 +66,7 @@ const readTarget: Readonly<
   Record<'person' | 'serial' | 'key' | 'keyId' | 'before', (value: string, nowMs: number) => RevocationTarget>
 > = {
   person: (value) => ({ kind: 'person', value }),
-  serial: (value) => ({ kind: 'serial', value: findX509Serial(value) ?? parseSerial(value).toString() }),
+  serial: (value) => ({ kind: 'serial', value: certificateSerial(value) }),
   key: (value) => ({ kind: 'key', value: keyFingerprint(value) }),
   keyId: (value) => ({ kind: 'key_id', value: parseKeyId(value) }),
   before: (value, nowMs) => ({ kind: 'before', value: parseMoment(value, nowMs) }),

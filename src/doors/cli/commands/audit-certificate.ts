@@ -1,6 +1,7 @@
-import { parsePrincipal, parseSerial, toRfc3339 } from '../../../kernel/index.ts';
-import type { Credential, ExplainedCertificate, LogEntry } from '../../client/index.ts';
+import { parsePrincipal, toRfc3339 } from '../../../kernel/index.ts';
+import type { Credential, ExplainedCertificate, LogEntry, TlsCertificate } from '../../client/index.ts';
 import { checkWritable, credentialJson, writeByRename } from '../../client/index.ts';
+import { certificateSerial } from '../certificate-serial.ts';
 import type { Result } from '../command.ts';
 import { withSession } from '../command.ts';
 import { actorOf, fieldOf, namesIn, openedOf, textAt, wordsOf } from '../entry-words.ts';
@@ -11,18 +12,19 @@ import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatLocal, formatSeconds, formatShort, parseMoment, zoneOf } from '../times.ts';
+import { tlsJson } from './tls.ts';
 
 /** Who asked for a certificate, which rule allowed it, and how it ended. */
 export async function explainCertificate(options: ExplainOptions, terminal: Terminal): Promise<Result> {
   if (options.line !== undefined) return explainLine(options.line, options, terminal);
   if (options.serial === undefined) throw usage('Nothing to explain.', 'Give --serial N or --line LINE.');
-  const serial = parseSerial(options.serial).toString();
+  const serial = certificateSerial(options.serial);
   return withSession(terminal, async ({ client }) => {
     const explained = await withProgress(terminal, 'Asking the broker', client.explainCertificate(serial));
-    const { credential } = explained;
+    const known = explained.credential ?? explained.tlsCredential;
     const value = explainedJson(explained);
     const notes: readonly Line[] =
-      credential === undefined
+      known === undefined
         ? []
         : [`next: sallyport audit prove --serial ${serial} --out ${serial}.tlog-proof`];
     return { value, lines: explanation(terminal, explained), notes };
@@ -64,17 +66,19 @@ async function explainLine(
 }
 
 function explainedJson(explained: ExplainedCertificate): Record<string, unknown> {
-  const { serial, credential, entries } = explained;
+  const { serial, credential, tlsCredential, entries } = explained;
   return {
     serial,
     state: stateOf(explained),
     credential: credential === undefined ? null : credentialJson(credential),
+    tlsCredential: tlsCredential === undefined ? null : tlsJson(tlsCredential),
     entries: entries.map((item) => ({ ...item, openings: item.openings ?? null })),
   };
 }
 
-function stateOf({ credential, entries }: ExplainedCertificate): string {
-  if (credential !== undefined) return credential.state;
+function stateOf({ credential, tlsCredential, entries }: ExplainedCertificate): string {
+  const known = credential ?? tlsCredential;
+  if (known !== undefined) return known.state;
   return entries.some((item) => fieldOf(item, 'type') === 'cred.void') ? 'void' : 'never issued';
 }
 
@@ -84,12 +88,20 @@ const unissued: Readonly<Record<string, string>> = {
     'This broker’s CA has not come to this serial in this log, or a request for it is under way. `audit prove` says whether a log before this one counted it.',
 };
 
+const unissuedTls =
+  'This log knows of no such certificate for TLS. Serials of TLS are random: a log before this one may know it.';
+
 function explanation(terminal: Terminal, explained: ExplainedCertificate): readonly Line[] {
-  const { serial, credential, entries } = explained;
+  const { serial, credential, tlsCredential, entries } = explained;
   const state = stateOf(explained);
   const heading: Line = { text: `Serial ${serial}: ${state}.`, tone: state === 'live' ? 'good' : 'strong' };
-  if (credential === undefined) return [heading, `  ${unissued[state] ?? ''}`, ...story(terminal, entries)];
   const issue = entries.find((item) => fieldOf(item, 'type') === 'cred.issue');
+  if (tlsCredential !== undefined)
+    return [heading, ...tlsFacts(terminal, tlsCredential, issue, entries), ...story(terminal, entries)];
+  if (credential === undefined) {
+    const why = serial.length === 40 ? unissuedTls : (unissued[state] ?? '');
+    return [heading, `  ${why}`, ...story(terminal, entries)];
+  }
   return [
     heading,
     ...fieldLines(terminal.stdout, [
@@ -109,7 +121,38 @@ function explanation(terminal: Terminal, explained: ExplainedCertificate): reado
   ];
 }
 
-function ruleOf(issue: LogEntry, { profile }: Credential): string {
+function tlsFacts(
+  { stdout }: Terminal,
+  certificate: TlsCertificate,
+  issue: LogEntry | undefined,
+  entries: readonly LogEntry[],
+): readonly Line[] {
+  const { person, names, revokedCode } = certificate;
+  const code = revokedCode === undefined || revokedCode === 'unspecified' ? '' : `, ${revokedCode}`;
+  return fieldLines(stdout, [
+    ['who', `${person.login} (${person.id})`],
+    ['from', issue && openedOf(issue, 'src.ip')],
+    ['reason', issue && openedOf(issue, 'reason')],
+    ['allowed by', issue && ruleOf(issue, certificate)],
+    ['for', certificate.commonName],
+    ['names', names.map((name) => name.slice(name.indexOf(':') + 1)).join(', ')],
+    ['valid', `${formatLocal(certificate.notBeforeMs)} to ${formatLocal(certificate.notAfterMs)}`],
+    ['ended', `${tlsEnding(certificate, entries)}${code}`],
+    ['key', `${certificate.keyFingerprint} (${certificate.keyType})`],
+    ['CA', issue && textAt(issue, 'cred', 'ca_fp')],
+    ['kind', certificate.kind],
+  ]);
+}
+
+function tlsEnding({ state, notAfterMs }: TlsCertificate, entries: readonly LogEntry[]): string {
+  if (state !== 'revoked') return state === 'expired' ? `expired ${formatLocal(notAfterMs)}` : 'not yet';
+  const act = entries.findLast((item) => fieldOf(item, 'type') === 'cred.revoke');
+  return act === undefined
+    ? 'revoked'
+    : `revoked ${formatLocal(Date.parse(fieldOf(act, 'time')))} by ${actorOf(act)}`;
+}
+
+function ruleOf(issue: LogEntry, { profile }: Pick<Credential, 'profile'>): string {
   const [rule, version] = [textAt(issue, 'decision', 'rule'), textAt(issue, 'decision', 'version')];
   return `${rule}, profile ${profile}, policy ${version.slice(0, 12)}`;
 }
@@ -146,7 +189,7 @@ export async function proveCertificate(
   options: { readonly serial: string; readonly out: string },
   terminal: Terminal,
 ): Promise<Result> {
-  const serial = parseSerial(options.serial).toString();
+  const serial = certificateSerial(options.serial);
   checkWritable(options.out);
   return withSession(terminal, async ({ client }) => {
     const proof = await withProgress(terminal, 'Asking the broker', client.proof(serial));

@@ -171,6 +171,12 @@ function receiptLines(terminal: Terminal, { entry, index }: ProofFacts, asked: b
 /** @throws CodedError `cli.usage`, `ssh.…` */
 function heldCertificate(file: string): HeldCertificate {
   return readGivenFile(file, 'Give the certificate that the receipt belongs to.', (text) => {
+    if (text.includes('-----BEGIN CERTIFICATE-----')) {
+      throw usage(
+        'This is a certificate for TLS; a receipt is compared with SSH certificates only.',
+        'Leave --certificate out, and compare serial and names yourself: they are printed.',
+      );
+    }
     const { caKey, key, ...held } = parseCertificate(text);
     return { ...held, caFingerprint: fingerprint(caKey.blob), keyFingerprint: fingerprint(key.blob) };
   });

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { CodedError, isCodedError, parseSerial, printable } from '../../../kernel/index.ts';
+import { CodedError, isCodedError, printable } from '../../../kernel/index.ts';
 import type { BrokerClient, LogEntry } from '../../client/index.ts';
 import { badAnswer, checkWritable, logTypes, writeByRename } from '../../client/index.ts';
+import { certificateSerial } from '../certificate-serial.ts';
 import type { Result } from '../command.ts';
 import { withBroker, withSession } from '../command.ts';
 import { csvLines } from '../entry-csv.ts';
@@ -41,7 +42,7 @@ export async function searchLog(options: SearchOptions, terminal: Terminal): Pro
     principal: options.principal,
     host: options.host,
     reason: options.reason,
-    serial: options.serial === undefined ? undefined : parseSerial(options.serial).toString(),
+    serial: options.serial === undefined ? undefined : certificateSerial(options.serial),
     key: options.key === undefined ? undefined : keyFingerprint(options.key),
     type: options.type,
     outcome: options.outcome,
