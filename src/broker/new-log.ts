@@ -1,6 +1,7 @@
 import type { EntryDraft, LogAppender, LogHead } from '../accounting/index.ts';
 import type { Serial } from '../kernel/index.ts';
 import type { HostCertificate } from './host-rows.ts';
+import type { TlsCredential } from './tls-rows.ts';
 import type { Credential } from './unit-of-work.ts';
 
 /** How a log begins anew in a database that was restored. */
@@ -17,6 +18,8 @@ export interface NewLog {
   readonly caFingerprint: string;
   /** The same of the CA of hosts, whose certificates live longer: until then each of its serials is revoked. */
   readonly hostCa: { readonly caFingerprint: string; readonly untilSeconds: bigint };
+  /** Certificates for TLS die too; true: but for those of servers, which stay as the copy knows them. */
+  readonly keepServers: boolean;
   /** How far every CA's next serial and the version of the list move on at least, and what they are at least from then on. */
   readonly skip: bigint;
   readonly floor: bigint;
@@ -35,6 +38,8 @@ export interface BegunAnew {
   /** Those that were neither revoked nor long expired. */
   readonly revoked: readonly Credential[];
   readonly revokedHosts: readonly (HostCertificate & { readonly group: string })[];
+  /** Their serials are random: those of the lost time are not among them, and nothing names them. */
+  readonly revokedTls: readonly TlsCredential[];
   readonly sessionsEnded: number;
 }
 

@@ -6,6 +6,7 @@ import { hostCredentialFields, hostTarget } from './host-entries.ts';
 import { replaceKeptCheckpoint, refusal, type Standing } from './kept-checkpoint.ts';
 import type { BegunAnew, BeginsAnew } from './new-log.ts';
 import type { Rooms } from './rooms.ts';
+import { tlsFields } from './tls-entries.ts';
 
 /** Longer than any policy lets a certificate live (24 h), with room for clocks that differ. */
 const longestLifeSeconds = 25n * 3600n;
@@ -46,6 +47,8 @@ export interface Recovery {
   readonly emptyHead: LogHead;
   readonly caFingerprint: string;
   readonly hostCaFingerprint: string;
+  /** As in `NewLog`. */
+  readonly keepServers: boolean;
   readonly reason: string;
   /** Hex SHA-256 of the bundle that the old log was written to; undefined when it had no entry. */
   readonly archiveSha256: string | undefined;
@@ -64,7 +67,7 @@ export async function recoverLog(
   { store, clock }: Pick<Rooms, 'clock'> & { readonly store: BeginsAnew },
   recovery: Recovery,
 ): Promise<Recovered> {
-  const { standing, appender, emptyHead, caFingerprint, hostCaFingerprint, reason } = recovery;
+  const { standing, appender, emptyHead, caFingerprint, hostCaFingerprint, keepServers, reason } = recovery;
   const atMs = clock.nowMs();
   const { skip, floor } = planRecovery(standing, atMs);
   const nowSeconds = BigInt(Math.floor(atMs / 1000));
@@ -78,6 +81,7 @@ export async function recoverLog(
     endsAt: standing.checkpoint,
     caFingerprint,
     hostCa: { caFingerprint: hostCaFingerprint, untilSeconds: nowSeconds + longestHostLifeSeconds },
+    keepServers,
     skip,
     floor,
     untilSeconds,
@@ -117,6 +121,11 @@ function* firstEntries(recovery: Recovery, began: BegunAnew, timeMs: number): It
     const target = hostTarget({ id: certificate.hostId, names: certificate.principals });
     const fields = { cred: hostCredentialFields(certificate, certificate.group), target };
     yield { ...by, type: 'cred.revoke', fields };
+  }
+  for (const certificate of began.revokedTls) {
+    const fields = { cred: tlsFields(certificate, 'unspecified') };
+    const uid = certificate.subjectId ?? certificate.personId;
+    yield { ...by, type: 'cred.revoke', subject: { uid }, fields };
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type EntryDraft,
   type LogSigner,
 } from '../../src/accounting/index.ts';
-import type { Credential, Store } from '../../src/broker/index.ts';
+import type { BeginsAnew, Credential, Store } from '../../src/broker/index.ts';
 import type { Session } from '../../src/identity/index.ts';
 import {
   isCodedError,
@@ -41,6 +41,8 @@ export interface Place {
   readonly location: string;
   /** `over` replaces what opens it. */
   open(over?: { readonly origin?: string; readonly signer?: LogSigner }): Promise<Store>;
+  /** What was made before, for whoever may begin its log anew. */
+  openAsOwner(): Promise<Store & BeginsAnew>;
   /** SQL past the store, as somebody with the database's password could run it. */
   sql(text: string): void;
   /** The one number that a question past the store gives. */
@@ -84,6 +86,20 @@ export const implementations: readonly Implementation[] = [
   ...(hasPostgres() ? [postgres] : []),
 ];
 
+/** The log that a store appends to. */
+export function logOf(
+  signer: LogSigner,
+  name = origin,
+): {
+  readonly appender: ReturnType<typeof createLogAppender>;
+  readonly emptyHead: ReturnType<typeof emptyLogHead>;
+} {
+  return {
+    appender: createLogAppender({ signer, origin: name, random: systemRandom }),
+    emptyHead: emptyLogHead(name),
+  };
+}
+
 function newSqlitePlace(): Place {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-store-'));
   const signer = newLogSigner();
@@ -91,14 +107,9 @@ function newSqlitePlace(): Place {
     signer,
     location: folder,
     open: async (over = {}) => {
-      const name = over.origin ?? origin;
-      const appender = createLogAppender({
-        signer: over.signer ?? signer,
-        origin: name,
-        random: systemRandom,
-      });
-      return openSqliteStore({ folder, when: 'create', appender, emptyHead: emptyLogHead(name) });
+      return openSqliteStore({ folder, when: 'create', ...logOf(over.signer ?? signer, over.origin) });
     },
+    openAsOwner: async () => openSqliteStore({ folder, when: 'open', ...logOf(signer) }),
     sql(text) {
       const database = new DatabaseSync(join(folder, 'sallyport.db'));
       try {
@@ -132,20 +143,15 @@ function newPostgresPlace(): Place {
     signer,
     location: database,
     async open(over = {}) {
-      const name = over.origin ?? origin;
-      const appender = createLogAppender({
-        signer: over.signer ?? signer,
-        origin: name,
-        random: systemRandom,
-      });
-      const emptyHead = emptyLogHead(name);
+      const log = logOf(over.signer ?? signer, over.origin);
       if (!made) {
-        await createPostgresDatabase({ address: addressOf(running, database, owner), appender, emptyHead });
+        await createPostgresDatabase({ address: addressOf(running, database, owner), ...log });
         running.sql(database, grants());
         made = true;
       }
-      return openPostgresStore({ address: addressOf(running, database), appender, emptyHead });
+      return openPostgresStore({ address: addressOf(running, database), ...log });
     },
+    openAsOwner: () => openPostgresStore({ address: addressOf(running, database, owner), ...logOf(signer) }),
     sql: (text) => void running.sql(database, text),
     count: (question) => Number(running.sql(database, question)),
     remove: () => doneWith(database),

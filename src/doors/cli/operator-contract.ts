@@ -94,6 +94,8 @@ export interface RecoverOptions {
   readonly reason: string;
   /** Go on with the same log: the operator vouches that the database is the last one. */
   readonly asItStands: boolean;
+  /** Leave certificates for TLS of servers as the copy knows them. */
+  readonly keepServers?: boolean;
   /** Do it, instead of saying what it would do. */
   readonly yes: boolean;
 }

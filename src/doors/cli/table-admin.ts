@@ -311,15 +311,21 @@ function addRecover(audit: Command, table: Table): void {
     )
     .requiredOption('--config <FILE>', 'the configuration of the broker')
     .requiredOption('--reason <T>', 'why; it is kept in the log', parseReason)
+    .addOption(
+      new Option(
+        '--keep-servers',
+        'leave TLS certificates of servers as the copy knows them, who is revoked since is good again',
+      ).conflicts('asItStands'),
+    )
     .option('--as-it-stands', 'only the kept checkpoint is lost: vouch for the database, and keep its log')
     .option('--yes', 'do it')
     .action((flags: RecoverFlags & JsonFlag) =>
       table.run(flags.json, async () => {
         const { withOperatorIo } = await import('./operator-io.ts');
         const operator = await table.loadOperator();
-        const { config, reason, asItStands = false, yes = false } = flags;
+        const { config, reason, asItStands = false, keepServers = false, yes = false } = flags;
         return withOperatorIo(table.terminal, 'Looking', (io) =>
-          operator.recover({ configFile: config, reason, asItStands, yes }, io),
+          operator.recover({ configFile: config, reason, asItStands, keepServers, yes }, io),
         );
       }),
     );
@@ -328,6 +334,7 @@ function addRecover(audit: Command, table: Table): void {
 interface RecoverFlags {
   readonly config: string;
   readonly reason: string;
+  readonly keepServers?: boolean;
   readonly asItStands?: boolean;
   readonly yes?: boolean;
 }

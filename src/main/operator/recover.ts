@@ -119,7 +119,8 @@ async function rehearse(parts: Parts, standing: Standing): Promise<Outcome> {
       'A recovery would',
       `  write the old log to ${archiveFile(folder, standing)}`,
       `  begin a new log ${isNamed ? config.log.origin : 'under another name'}, whose first entry quotes the old one`,
-      '  revoke every certificate and end every session that there is, known here or not',
+      '  revoke every SSH certificate and end every session that there is, known here or not',
+      `  revoke the certificates for TLS that are known here${options.keepServers === true ? ', but for those of servers' : ', those of servers too'}`,
       '  count serials and versions of lists from a number on that nobody can have',
       'Locks, revoked keys and released names of the lost time are forgotten: set them again afterwards.',
       ...(isNamed
@@ -145,6 +146,7 @@ async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Prom
       ...logOf({ origin, logSigner }),
       caFingerprint: parts.caFingerprint,
       hostCaFingerprint: parts.hostCaFingerprint,
+      keepServers: options.keepServers === true,
       reason: options.reason,
       archiveSha256: archive?.sha256,
     },
@@ -160,6 +162,7 @@ async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Prom
       verifierKey: key,
       archive: archive === undefined ? null : { file: archive.file, sha256: archive.sha256 },
       revoked: done.revoked.length,
+      revokedTls: done.revokedTls.length,
       sessionsEnded: done.sessionsEnded,
       authorities: done.authorities.map(({ caFingerprint, next }) => ({ caFingerprint, next: String(next) })),
     },
@@ -168,11 +171,24 @@ async function beginAnew(parts: Parts, standing: Standing, io: OperatorIo): Prom
       `  ${key}`,
       ...(archive === undefined ? [] : [`The old log is ${archive.file}, its key beside it.`]),
       `Revoked ${done.revoked.length} known certificates, and every serial before ${next.join(', ')} until ${formatUtc(Number(done.untilSeconds) * 1000)}.`,
+      ...tlsLines(done.revokedTls, options.keepServers === true),
       `Ended ${done.sessionsEnded} sessions.`,
       'Locks, revoked keys and released names of the lost time are forgotten: set them again.',
       `next: sallyport serve --config ${options.configFile}`,
     ],
   };
+}
+
+function tlsLines(revoked: readonly { readonly subjectId?: unknown }[], keepServers: boolean): string[] {
+  const servers = revoked.filter(({ subjectId }) => subjectId === undefined).length;
+  const kept = keepServers
+    ? 'those of servers stay as the copy knows them'
+    : `${servers} of them of servers, which need new ones`;
+  return revoked.length === 0 && !keepServers
+    ? []
+    : [
+        `Revoked ${revoked.length} known certificates for TLS; ${kept}. Those of the lost time cannot be named: OCSP knows none of them.`,
+      ];
 }
 
 /** The new log is there and its checkpoint is not: a recovery broke off between the two. */

@@ -3,6 +3,7 @@ import type { BegunAnew, NewLog } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
 import { toHostCertificate } from '../host-rows.ts';
 import { big, toCredential, type Row } from '../rows.ts';
+import { toTlsCredential } from '../tls-columns.ts';
 import { Connections, type Run } from './connections.ts';
 import type { PostgresAddress } from './address.ts';
 import { asCoded } from './faults.ts';
@@ -72,6 +73,7 @@ async function beginAnew(run: Run, owner: string, log: NewLog): Promise<void> {
   const began: BegunAnew = {
     revoked: await revokeAll(run, log),
     revokedHosts: await revokeHosts(run, log),
+    revokedTls: await revokeTls(run, log),
     sessionsEnded: await endSessions(run, log),
     authorities: await skipSerials(run, log),
     listVersion: await skipVersions(run, log),
@@ -140,6 +142,19 @@ async function revokeHosts(run: Run, { atMs, reason }: NewLog): Promise<BegunAne
   ]);
   await run('UPDATE host_token SET dropped_ms = $1 WHERE dropped_ms IS NULL', [atMs]);
   return rows.map((row) => ({ ...toHostCertificate(row), group: row['host_group'] as string }));
+}
+
+async function revokeTls(run: Run, { atMs, reason, keepServers }: NewLog): Promise<BegunAnew['revokedTls']> {
+  const after = BigInt(Math.floor(atMs / 1000)) - marginSeconds;
+  await run('UPDATE x509_revocation_count SET acts = acts + 1');
+  // What is nobody's own is a server's.
+  const { rows } = await run(
+    `UPDATE x509_credential SET revoked_ms = $1, revoked_reason = $2, revoked_code = 'unspecified',
+       act = (SELECT acts FROM x509_revocation_count)
+     WHERE revoked_ms IS NULL AND not_after >= $3 AND (subject_id IS NOT NULL OR NOT $4::boolean) RETURNING *`,
+    [atMs, reason, after, keepServers],
+  );
+  return rows.map(toTlsCredential).toSorted((a, b) => Number(a.row - b.row));
 }
 
 async function endSessions(run: Run, { atMs }: NewLog): Promise<number> {

@@ -4,6 +4,7 @@ import type { BegunAnew, NewLog } from '../../broker/index.ts';
 import { CodedError, type Serial } from '../../kernel/index.ts';
 import { toHostCertificate } from '../host-rows.ts';
 import { toCredential, type Row } from '../rows.ts';
+import { toTlsCredential } from '../tls-columns.ts';
 import type { Statements } from './statements.ts';
 
 const entriesPerAppend = 1000;
@@ -31,6 +32,7 @@ export function beginAnew(
   const began: BegunAnew = {
     revoked,
     revokedHosts,
+    revokedTls: revokeTls(statement, log),
     sessionsEnded: endSessions(statement, log),
     authorities: skipSerials(statement, log),
     listVersion: skipVersions(statement, log),
@@ -72,6 +74,19 @@ function revokeHosts(statement: Statements, { atMs, reason }: NewLog): BegunAnew
   );
   statement('UPDATE host_token SET dropped_ms = ? WHERE dropped_ms IS NULL').run(atMs);
   return rows.map((row) => ({ ...toHostCertificate(row), group: row['host_group'] as string }));
+}
+
+function revokeTls(statement: Statements, { atMs, reason, keepServers }: NewLog): BegunAnew['revokedTls'] {
+  const after = BigInt(Math.floor(atMs / 1000)) - marginSeconds;
+  // What is nobody's own is a server's.
+  const live = `revoked_ms IS NULL AND not_after >= ? ${keepServers ? 'AND subject_id IS NOT NULL' : ''}`;
+  const rows = statement(`SELECT * FROM x509_credential WHERE ${live} ORDER BY id`).all(after);
+  statement('UPDATE x509_revocation_count SET acts = acts + 1').run();
+  statement(
+    `UPDATE x509_credential SET revoked_ms = ?, revoked_reason = ?, revoked_code = 'unspecified',
+       act = (SELECT acts FROM x509_revocation_count) WHERE ${live}`,
+  ).run(atMs, reason, after);
+  return rows.map(toTlsCredential);
 }
 
 function endSessions(statement: Statements, { atMs }: NewLog): number {
