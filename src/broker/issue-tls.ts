@@ -14,7 +14,7 @@ import { CodedError, isCodedError } from '../kernel/index.ts';
 import { decideTls, type AskedName, type TlsDecision, type TlsGrant } from '../policy/index.ts';
 import { entryBy, stillSignedIn } from './entries.ts';
 import { lockedOut } from './open-session.ts';
-import { refusalError } from './owned-decision.ts';
+import { askAboutTls, refusalError } from './owned-decision.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
 import { chainOf, issuerFor, outOfBounds } from './tls-room.ts';
@@ -77,7 +77,7 @@ export async function issueTls(rooms: Rooms, request: TlsIssueRequest, caller: S
   // 3. Policy decides. Nothing has been signed.
   const decision = await decideWithOwner(rooms, caller, request, { subject, names, atMs });
   if (decision.outcome === 'refused')
-    return refuse(rooms, caller, request, { subject, error: refusalError(decision.refusals) });
+    return refuse(rooms, caller, request, { subject, error: refusalError(decision.refusals, askAboutTls) });
   const { grant } = decision;
 
   // 4. The certificate, linted, and the signature.

@@ -56,11 +56,18 @@ async function withOwners(
   }
 }
 
+/** `policy explain` tells of SSH alone. */
+export const askAboutTls =
+  'Ask your administrator which of the `tls-profiles` is yours, and which names it gives.';
+
 /** A refusal as the fault that the caller gets: the first reason speaks, all of them are in the details. */
-export function refusalError(refusals: readonly PolicyRefusal[]): CodedError {
+export function refusalError(
+  refusals: readonly PolicyRefusal[],
+  next = 'Ask what you would get with `sallyport policy explain`, or ask your administrator.',
+): CodedError {
   const [first] = refusals;
   return new CodedError(first?.code ?? 'policy.refused', first?.message ?? 'Policy refused the request.', {
-    next: 'Ask what you would get with `sallyport policy explain`, or ask your administrator.',
+    next,
     details: { refusals: refusals.map(({ code, message }) => `${code}: ${message}`) },
   });
 }

@@ -4,7 +4,7 @@ import { CodedError } from '../kernel/index.ts';
 import { decideTlsRenewal, type TlsGrant } from '../policy/index.ts';
 import { fromCaller } from './entries.ts';
 import { rowOf } from './issue-tls.ts';
-import { refusalError } from './owned-decision.ts';
+import { askAboutTls, refusalError } from './owned-decision.ts';
 import type { Caller, Rooms } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
 import { issuerFor, outOfBounds } from './tls-room.ts';
@@ -133,7 +133,7 @@ function decide(
     ttlSeconds: request.ttlSeconds,
     atMs,
   });
-  return decision.outcome === 'granted' ? decision.grant : refusalError(decision.refusals);
+  return decision.outcome === 'granted' ? decision.grant : refusalError(decision.refusals, askAboutTls);
 }
 
 function renewEntry(caller: Caller, credential: TlsCredential, grant: TlsGrant): EntryDraft {

@@ -104,6 +104,17 @@ describeWithPeers(['openssl'], 'an auditor who asks about a certificate for TLS'
     expect(compared.exitCode).toBe(2);
   });
 
+  it('never loses a key to another one', async () => {
+    const p12 = bench.write('held.p12', 'a key');
+    const asked = ['tls', 'issue', '--profile', 'ibmi', '--new', '--name', 'as400', '--p12', p12, '--json'];
+    const refused = await sallyport(...asked);
+    expect([
+      refused.exitCode,
+      (JSON.parse(refused.stdout) as { error: { code: string } }).error.code,
+    ]).toEqual([1, 'cli.file_exists']);
+    expect(bench.read('held.p12').toString()).toBe('a key');
+  });
+
   it('learns of a serial that was never issued just that', async () => {
     expect(await codeOf(reader.proof(never))).toBe('accounting.never_issued');
     const { tlsCredential, credential, entries } = await reader.explainCertificate(never);

@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RandomBytes } from '../../kernel/index.ts';
 import { CodedError } from '../../kernel/index.ts';
-import { errnoOf, fileFault } from '../client/index.ts';
+import { checkWritable, errnoOf, fileFault } from '../client/index.ts';
 
 export interface OutFile {
   /** Below the folder, with `/`; ours and never from outside. */
@@ -28,6 +28,18 @@ export function checkOutFolder(folder: string): void {
     throw new CodedError('cli.folder_not_empty', `${folder} is not empty.`, {
       next: 'Name a new folder: what is there is never overwritten.',
     });
+}
+
+/**
+ * Refuses to put a key where a file is: what is there may be the only copy of another one.
+ * @throws CodedError `cli.file_exists`, `client.cannot_write`
+ */
+export function checkNewKeyFile(path: string): void {
+  if (existsSync(path))
+    throw new CodedError('cli.file_exists', `${path} is there already, and a key is never overwritten.`, {
+      next: 'Name another file, or take that one away first.',
+    });
+  checkWritable(path);
 }
 
 /**

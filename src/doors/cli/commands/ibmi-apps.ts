@@ -32,7 +32,12 @@ export async function listApps(options: AppsOptions, terminal: Terminal): Promis
     }),
     '',
     ...[...groups].map(([word, members]) => `${word} stands for ${members.join(', ')}.`),
-    `A 5250 session with TLS needs together: ${sessionNeeds.map(({ port, service }) => `${port} (${service})`).join(', ')}.`,
+    ...hangingLines(
+      stdout,
+      'A 5250 session with TLS needs together: ',
+      `${sessionNeeds.map(({ port, service }) => `${port} (${service})`).join(', ')}.`,
+      2,
+    ),
     '',
     ...tableLines(
       stdout,

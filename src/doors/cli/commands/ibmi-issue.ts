@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { CodedError } from '../../../kernel/index.ts';
 import { chooseApplications } from '../../../tn5250/index.ts';
-import { checkWritable, type TlsIssued, writeByRename } from '../../client/index.ts';
+import { type TlsIssued, writeByRename } from '../../client/index.ts';
 import { checkPlanNames, type Delivery } from '../../ibmi/index.ts';
 import { parseAuthorities } from '../../probe/index.ts';
 import { type Result, withSession } from '../command.ts';
 import { readGivenFile } from '../given-file.ts';
 import { fieldLines } from '../output.ts';
-import { checkOutFolder } from '../out-folder.ts';
+import { checkNewKeyFile, checkOutFolder } from '../out-folder.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -45,7 +45,7 @@ export async function issueForIbmi(host: string, flags: IbmiIssueFlags, terminal
   const label = flags.label ?? labelFor(flags.apps, flags.previousLabel, terminal);
   checkPlanNames({ host, label, previousLabel: flags.previousLabel });
   checkOutFolder(flags.out);
-  if (typeof flags.p12 === 'string') checkWritable(flags.p12);
+  if (typeof flags.p12 === 'string') checkNewKeyFile(flags.p12);
   const csr = flags.csr === undefined ? undefined : readCsr(flags.csr);
   const next = 'Name the PEM file of the authority of clients.';
   const [clientAuthority] =

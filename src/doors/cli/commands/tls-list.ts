@@ -26,7 +26,9 @@ export async function list(options: TlsListOptions, terminal: Terminal): Promise
       collectPages(options.limit, (after, limit) => client.listTls({ ...query, after, limit })),
     );
     const value = { certificates: found.items.map(tlsJson), more: found.more };
-    if (found.items.length === 0) return { value, lines: ['No certificates.'] };
+    const { expiring } = options;
+    const none = expiring === undefined ? 'No certificates.' : `No certificate ends within ${expiring} days.`;
+    if (found.items.length === 0) return { value, lines: [none] };
     return { value, lines: tlsTable(terminal, found.items), notes: moreNote(found) };
   });
 }

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkWritable, writeByRename, type TlsCertificate, type TlsIssued } from '../../client/index.ts';
@@ -5,6 +6,7 @@ import { toRfc3339 } from '../../../kernel/index.ts';
 import { withBroker, withSession, type Result } from '../command.ts';
 import { readGivenFile } from '../given-file.ts';
 import { fieldLines, tableLines, type Line } from '../output.ts';
+import { checkNewKeyFile } from '../out-folder.ts';
 import { withProgress } from '../progress.ts';
 import { usage } from '../report.ts';
 import type { Terminal } from '../terminal.ts';
@@ -73,8 +75,7 @@ export async function issue(options: TlsIssueOptions, terminal: Terminal): Promi
       },
       lines: [
         { text: `Wrote ${[p12, ...files].join(' and ')}.`, tone: 'good' },
-        ...tlsLines(terminal, issued.issued),
-        ...fieldLines(terminal.stdout, [
+        ...tlsLines(terminal, issued.issued, [
           ['label', pair.friendlyName],
           ['password', pair.password],
         ]),
@@ -94,10 +95,10 @@ export function readCsr(file: string): string {
   return readGivenFile(file, 'Give the path of a CSR, as `openssl req -new` writes it.', (text) => text);
 }
 
-/** Before anything is asked for: a certificate that cannot be written would be lost. @throws CodedError `client.cannot_write` */
+/** Before anything is asked for: a certificate that cannot be written would be lost. @throws CodedError `cli.file_exists`, `client.cannot_write` */
 export function checkFiles(files: TlsFiles & { readonly p12?: string }): void {
-  for (const file of [files.out, files.chain, files.p12])
-    if (file !== undefined && file !== '-') checkWritable(file);
+  if (files.p12 !== undefined) checkNewKeyFile(files.p12);
+  for (const file of [files.out, files.chain]) if (file !== undefined && file !== '-') checkWritable(file);
 }
 
 /** Writes a certificate where it was to go, or prints it. */
@@ -138,6 +139,7 @@ export async function authorities(options: { readonly out?: string }, terminal: 
   return {
     value: { ...found, files: written },
     lines: [
+      ...rootLines(found.root, terminal),
       ...found.authorities.flatMap(({ name, fingerprint, notAfterMs, crl, ocsp }): Line[] => [
         { text: name, tone: 'strong' },
         ...fieldLines(terminal.stdout, [
@@ -150,6 +152,18 @@ export async function authorities(options: { readonly out?: string }, terminal: 
       ...written.map((file): Line => ({ text: `Wrote ${file}.`, tone: 'good' })),
     ],
   };
+}
+
+/** What others trust, so that it can be compared with what they were told on another way. */
+function rootLines(pem: string, { stdout, clock }: Terminal): readonly Line[] {
+  const { fingerprint256, validToDate } = new X509Certificate(pem);
+  return [
+    { text: 'root', tone: 'strong' },
+    ...fieldLines(stdout, [
+      ['SHA-256', fingerprint256],
+      ['until', formatWhen(validToDate.getTime(), clock.nowMs())],
+    ]),
+  ];
 }
 
 /** A certificate as JSON for machines: the API's own names and forms. */
@@ -176,13 +190,19 @@ export function tlsTable(terminal: Terminal, certificates: readonly TlsCertifica
       state === 'revoked' && isSaid(revokedCode) ? `revoked: ${revokedCode}` : state,
       serial,
     ]),
+    // A serial that was cut can be given to no command.
+    { gives: 0 },
   );
 }
 
 const isSaid = (code: string | undefined): boolean => code !== undefined && code !== 'unspecified';
 
-/** A certificate for people. */
-export function tlsLines(terminal: Terminal, certificate: TlsCertificate): readonly string[] {
+/** A certificate for people. @param more labels with their values */
+export function tlsLines(
+  terminal: Terminal,
+  certificate: TlsCertificate,
+  more: readonly (readonly [string, string])[] = [],
+): readonly string[] {
   return fieldLines(terminal.stdout, [
     ['for', certificate.commonName],
     ['names', certificate.names.map((name) => name.slice(name.indexOf(':') + 1)).join(' ')],
@@ -190,5 +210,6 @@ export function tlsLines(terminal: Terminal, certificate: TlsCertificate): reado
     ['profile', certificate.profile],
     ['serial', certificate.serial],
     ['until', formatWhen(certificate.notAfterMs, terminal.clock.nowMs())],
+    ...more,
   ]);
 }
