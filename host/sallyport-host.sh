@@ -53,6 +53,7 @@ settings() {
   dropin=$dropin_folder/10-sallyport.conf
   included=$trust/sshd.conf # where sshd_config includes no folder: the same text, included by a line of its own
   pam_sessions=$root/run/sallyport/sessions
+  pam_logins=$root/run/sallyport/logins # what the hook of PAM tells of each login, until it is in the queue
   program=$home/sallyport-host
   sshd_program=${SALLYPORT_SSHD:-$(first_program /usr/sbin/sshd /QOpenSys/QIBM/ProdData/SC1/OpenSSH/sbin/sshd /opt/freeware/sbin/sshd)}
   tmp=$state/tmp.$$
@@ -839,7 +840,7 @@ log_source() {
     for log_file in /var/log/auth.log /var/log/secure /var/adm/authlog /var/log/syslog /var/adm/messages; do
       [ ! -f "$root$log_file" ] || { echo "file $root$log_file"; return; }
     done
-    echo none
+    if [ -f "$home/pam-session" ]; then echo pam; else echo none; fi
   fi
 }
 
@@ -851,6 +852,7 @@ read_log() {
   case $read_source in
     journal) read_journal ;;
     'file '*) read_file "${read_source#file }" ;;
+    pam) read_pam ;;
   esac
 }
 
@@ -905,6 +907,47 @@ read_rest() {
   fi
   read_bytes=$(size_of "$tmp/rest")
   cat "$tmp/rest" >>"$tmp/raw"
+}
+
+# What the hook of PAM kept, as the lines that sshd would have logged. The place in this log is the names of the files that were read: they
+# go away by the next run, when they are in the queue for certain.
+read_pam() {
+  case $read_from in
+    'pam '*) for pam_name in ${read_from#pam }; do rm -f "$pam_logins/$pam_name"; done ;;
+  esac
+  pam_read='' pam_count=0
+  [ ! -f "$pam_logins/full" ] || { echo pam-full >"$tmp/missed"; rm -f "$pam_logins/full"; }
+  for pam_file in "$pam_logins"/login.*; do
+    [ -f "$pam_file" ] && [ "$pam_count" -lt 200 ] || continue
+    pam_line "$pam_file" >>"$tmp/raw"
+    pam_read="$pam_read ${pam_file##*/}" pam_count=$((pam_count + 1))
+  done
+  echo "pam$pam_read" >"$tmp/cursor"
+}
+
+# pam_line FILE: as sshd's auth_log writes it, from SSH_AUTH_INFO_0. The last of several methods is the one that let the user in.
+pam_line() {
+  grep . "$1" | tail -n 1 >"$tmp/method"
+  read -r line_method line_type line_blob <"$tmp/method" || :
+  # No name of a method, and no user, has a blank.
+  line_text=$(awk -v node="$(uname -n)" -v method="$line_method" '
+    $1 == "pid" { pid = $2 } $1 == "time" { time = $2 } $1 == "user" { user = $2 }
+    $1 == "address" { address = $2 } $1 == "port" { port = $2 } $1 == "methods" { exit }
+    END { printf "%s %s sshd[%s]: Accepted %s for %s from %s port %s ssh2", time, node, pid, method, user, address, port }' "$1")
+  if [ "$line_method" = publickey ]; then
+    echo "$line_type $line_blob" >"$tmp/used.pub"
+    line_key=$(ssh-keygen -l -f "$tmp/used.pub" 2>/dev/null | awk 'NR == 1 { kind = $NF; gsub(/[()]/, "", kind); print kind, $2 }')
+    # The key id may imitate what follows it; the CA stands before it.
+    case $line_type in
+      *-cert-v01@openssh.com) line_key=$line_key$(ssh-keygen -L -f "$tmp/used.pub" 2>/dev/null | awk '
+        $1 == "Signing" && ca == "" { ca = $3 " " $4 }
+        $1 == "Key" && $2 == "ID:" && !named { named = 1; id = $0; sub(/^[^"]*"/, "", id); sub(/"$/, "", id) }
+        $1 == "Serial:" && serial == "" { serial = $2 }
+        END { printf " ID %s (serial %s) CA %s", id, serial, ca }') ;;
+    esac
+    line_text="$line_text: $line_key"
+  fi
+  printf '%s\n' "$line_text"
 }
 
 # Common to the programs below: times as seconds, and back. (Some awks print a number of that size with an exponent: "%.0f".)
@@ -1541,7 +1584,15 @@ umask 077
 case \$PAM_TYPE in
   open_session)
     mkdir -p '$pam_sessions'
-    { echo "user \$PAM_USER"; echo "time \$(date -u +%Y-%m-%dT%H:%M:%SZ)"; printf '%s\n' "\$SSH_AUTH_INFO_0"; } >'$pam_sessions/.'\$PPID && mv '$pam_sessions/.'\$PPID '$pam_sessions/'\$PPID
+    now=\$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    { echo "user \$PAM_USER"; echo "time \$now"; printf '%s\n' "\$SSH_AUTH_INFO_0"; } >'$pam_sessions/.'\$PPID && mv '$pam_sessions/.'\$PPID '$pam_sessions/'\$PPID
+    mkdir -p '$pam_logins'
+    cd '$pam_logins' || exit 0
+    # Nobody reads them: then they must not fill the memory of the machine.
+    set -- login.*
+    [ \$# -lt 2000 ] || { : >full; exit 0; }
+    set -- \$SSH_CONNECTION
+    { echo "user \$PAM_USER"; echo "time \$now"; echo "pid \$PPID"; echo "address \${1:-\$PAM_RHOST}"; echo "port \${2:-0}"; echo methods; printf '%s\n' "\$SSH_AUTH_INFO_0"; } >.\$\$ && mv .\$\$ "login.\$now.\$PPID.\$\$"
     ;;
   close_session) rm -f '$pam_sessions/'\$PPID ;;
 esac
@@ -1688,7 +1739,7 @@ UNIT
 usage() {
   cat >&2 <<'USAGE'
 usage: sallyport-host install [--token T | --token-file FILE] [--name FQDN]… [--address IP]… [--take-over] [--pam]
-                              [--log journal|'file PATH'] [--no-units] [--broker URL --ca FILE --bundle-key FILE]
+                              [--log journal|'file PATH'|pam] [--no-units] [--broker URL --ca FILE --bundle-key FILE]
        sallyport-host sync [--loop | --wait SECONDS]
        sallyport-host check
        sallyport-host login-report [--loop]

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { appendFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { fingerprint, formatOpensshPrivateKey, formatPublicKey } from '../../src/ssh/index.ts';
 import { certificateLine } from '../interop/krl-certificates.ts';
@@ -193,22 +193,38 @@ describeWithPeers(peers, 'live sessions with a revoked credential', () => {
     });
   });
 
-  test('are found by what PAM kept, with no log at all, and the hook goes away again', async () => {
+  test('are found by what PAM kept, with no log at all, logins are reported as sshd would have, and the hook goes away again', async () => {
     const machine = makeMachine({
       config: `${config}UsePAM yes\n`,
       files: { 'etc/pam.d/sshd': pamService, 'etc/pam.d/other': pamService },
     });
     writeFileSync(machine.path('served.sh'), broker.script());
     broker.publish({ revoked: [], endSessions: 'on' });
-    const args = ['install', '--token', broker.token, '--pam', '--log', 'none'];
+    const args = ['install', '--token', broker.token, '--pam', '--log', 'pam'];
     expect(await machine.runFile(machine.path('served.sh'), ...args)).toMatchObject({ code: 0, stderr: '' });
     expect(await machine.run('install', '--pam')).toMatchObject({ code: 0, stderr: '' });
     expect(read(machine.path('etc/pam.d/sshd')).split('pam-session')).toHaveLength(2);
     const sshd = await startMachineSshd(machine, { users: 2, pam: true });
+    onTestFinished(async () => {
+      await sshd.stop();
+    });
     const [account = '', other = ''] = sshd.accounts;
     const [alice, bob] = [person(machine, account), person(machine, other)];
     const hers = await sshd.open(account, alice.file);
     const his = await sshd.open(other, bob.file);
+    // The real log is not read, and says the same.
+    await sshd.logged(new RegExp(`Accepted publickey for ${other} `));
+    const accepted = read(machine.path('var/log/auth.log'))
+      .split('\n')
+      .flatMap((line) => /(sshd\[\d+\]: Accepted .+)$/.exec(line)?.[1] ?? []);
+    const before = broker.reported.length;
+    expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
+    expect(await machine.run('login-report')).toMatchObject({ code: 0, stderr: '' });
+    const lines = broker.reported.slice(before).filter((item) => item.startsWith('login '));
+    const said = lines.map((item) => /(sshd\[\d+\]: .+)$/.exec(item)?.[1] ?? '');
+    expect(said.toSorted()).toEqual(accepted.toSorted());
+    expect(accepted).toHaveLength(2);
+    expect(readdirSync(machine.path('run/sallyport/logins'))).toEqual([]);
     broker.publish({ revoked: [alice.serial] });
     const done = await machine.run('sync');
     expect(done.stdout).toContain(`session of ${account}`);
@@ -220,7 +236,6 @@ describeWithPeers(peers, 'live sessions with a revoked credential', () => {
     expect(await machine.run('uninstall')).toMatchObject({ code: 0, stderr: '' });
     expect(read(machine.path('etc/pam.d/sshd'))).toBe(pamService);
     expect(existsSync(machine.path('run/sallyport'))).toBe(false);
-    machine.remove();
   }, 180_000);
 });
 

@@ -85,7 +85,8 @@ export async function startMachineSshd(
   const ended = once(server, 'exit');
   const logged = (pattern: RegExp): Promise<void> => textIn(authLog, pattern);
   const stop = async (): Promise<void> => {
-    if (server.pid !== undefined && server.exitCode === null) process.kill(-server.pid, 'SIGKILL');
+    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null)
+      process.kill(-server.pid, 'SIGKILL');
     await ended;
     killBelow(machine.root);
     for (const account of accounts) spawnSync('userdel', ['-f', account], { stdio: 'ignore' });
