@@ -126,8 +126,9 @@ describe('commands that the documents print', () => {
       path.push(word);
     }
     const help = await helpOf(path);
-    // A group of commands may be named alone, never with a word behind it that it does not know.
-    const halfWay = help.includes('Commands:') && words.length > path.length;
+    // A group of commands may be named alone, or with options of its own, never with a word behind it that it does not know.
+    const behind = words[path.length];
+    const halfWay = help.includes('Commands:') && behind !== undefined && !behind.startsWith('--');
     return path.length === 0 || halfWay ? undefined : { path, help };
   };
 

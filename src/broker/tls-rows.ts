@@ -90,14 +90,20 @@ export interface CrlBase {
   readonly publishedMs: number;
 }
 
+/** An authority by its key. */
+export interface KnownAuthority {
+  readonly caFingerprint: string;
+  /** SHA-256 of its certificate, hex; empty: from before it was kept. */
+  readonly certificate: string;
+}
+
 /** The part of a change that is about X.509; applied after guards and people, before lists. */
 export interface TlsChange {
-  /** Authorities that sign here for the first time. */
-  readonly authorities?: readonly {
-    readonly caFingerprint: string;
+  /** Authorities that sign here for the first time, or have a new certificate. */
+  readonly authorities?: readonly (KnownAuthority & {
     readonly name: string;
     readonly atMs: number;
-  }[];
+  })[];
   readonly credential?: TlsCredential;
   readonly revoke?: {
     readonly serials: readonly X509Serial[];
@@ -130,6 +136,6 @@ export interface TlsReads {
   crlPublication(caFingerprint: string): Promise<CrlPublication | undefined>;
   /** The number of that publication alone. */
   crlNumber(caFingerprint: string): Promise<bigint | undefined>;
-  /** Fingerprints of the authorities that signed here. */
-  tlsAuthorities(): Promise<readonly string[]>;
+  /** The authorities that signed here, with the last certificate of each. */
+  tlsAuthorities(): Promise<readonly KnownAuthority[]>;
 }

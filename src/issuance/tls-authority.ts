@@ -72,8 +72,8 @@ export interface OpenRoot {
 
 export interface IssuingWish extends Validity {
   readonly publicKey: KeyObject;
-  readonly commonName: string;
-  readonly organization?: string;
+  /** Name, DER. */
+  readonly subject: Buffer;
   readonly constraints?: NameConstraints;
 }
 
@@ -88,12 +88,12 @@ export async function createIssuingCertificate(
 ): Promise<Buffer> {
   const algorithm = x509Algorithm(root.signer.algorithm);
   const publicKey = subjectPublicKeyInfo(wish.publicKey);
-  const { commonName, organization, constraints } = wish;
+  const { subject, constraints } = wish;
   const toBeSigned = encodeToBeSigned(
     {
       serial: newX509Serial(random),
       issuer: readCertificate(root.certificate).subject,
-      subject: encodeName({ commonName, ...(organization && { organization }) }),
+      subject,
       notBeforeMs: wish.notBeforeMs,
       notAfterMs: wish.notAfterMs,
       publicKey,

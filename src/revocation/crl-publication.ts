@@ -9,6 +9,7 @@ import {
   signedSequence,
   subjectPublicKeyInfo,
   x509Algorithm,
+  type ReadCrl,
   type RevocationReason,
 } from '../x509/index.ts';
 
@@ -36,6 +37,15 @@ export class CrlBody {
   /** The entries as they go into a list: a view. */
   get entries(): Buffer {
     return this.#bytes.subarray(0, this.#sizeBytes);
+  }
+
+  /** What a list holds that is there already: to go on with it. */
+  static of(list: Pick<ReadCrl, 'entries' | 'serials'>): CrlBody {
+    const body = new CrlBody();
+    body.#bytes = Buffer.from(list.entries);
+    body.#sizeBytes = body.#bytes.length;
+    body.#serials.push(...list.serials());
+    return body;
   }
 
   add({ serial, revokedMs, reason }: CrlItem): void {

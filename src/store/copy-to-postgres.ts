@@ -95,7 +95,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     changed_ms: 'bigint',
     approvals: 'text',
   },
-  x509_ca: { fingerprint: 'text', name: 'text', since_ms: 'bigint' },
+  x509_ca: { fingerprint: 'text', name: 'text', since_ms: 'bigint', certificate: 'text' },
   x509_credential: {
     id: 'bigint',
     serial: 'text',

@@ -1,5 +1,6 @@
 import type {
   CrlPublication,
+  KnownAuthority,
   RevocationReason,
   StoredTlsCredential,
   TlsCredential,
@@ -99,4 +100,8 @@ export function toCrl(row: AnyRow, bytes: (column: string) => Buffer): CrlPublic
     base: base('base'),
     nextBase: base('next_base'),
   };
+}
+
+export function toKnownAuthority(row: Readonly<Record<string, unknown>>): KnownAuthority {
+  return { caFingerprint: row['fingerprint'] as string, certificate: row['certificate'] as string };
 }

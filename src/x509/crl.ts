@@ -89,6 +89,8 @@ export interface ReadCrl {
   readonly number: bigint;
   /** Set in a delta. */
   readonly baseNumber: bigint | undefined;
+  /** The entries, one after the other: a view. */
+  readonly entries: Buffer;
   /** How many are revoked. */
   readonly count: number;
   /** Their serials, hex, in the order of the list. */
@@ -129,6 +131,7 @@ export function readCrl(bytes: Buffer): ReadCrl {
     nextUpdateMs,
     number: toBigint(readOne(number)),
     baseNumber: base && toBigint(readOne(base)),
+    entries: list,
     count: places.length / 2,
     *serials() {
       for (let nth = 0; nth < places.length; nth += 2)

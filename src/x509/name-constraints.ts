@@ -1,6 +1,7 @@
-import { contains, parseAddress, parseNetwork, type Network } from '../kernel/index.ts';
+import { contains, formatAddress, parseAddress, parseNetwork, type Network } from '../kernel/index.ts';
 import { malformed, readAll, readOne, type Tlv } from './der-reader.ts';
 import { parseServerName, readText, type GeneralName } from './names.ts';
+import type { NameConstraints } from './extensions.ts';
 import { oid } from './oids.ts';
 import type { ReadCertificate } from './read-certificate.ts';
 
@@ -67,6 +68,14 @@ function readNetwork({ content }: Tlv): Network {
   if ((hosts & (hosts + 1n)) !== 0n || (value & hosts) !== 0n) throw malformed('a bound is no network');
   const prefixBits = Number(bits) - (hosts === 0n ? 0 : hosts.toString(2).length);
   return { address: { bits: half === 4 ? 32 : 128, value }, prefixBits };
+}
+
+/** The same as `nameConstraints` writes it: what it excludes follows from the rest. */
+export function toNameConstraints({ domains, networks }: ReadConstraints): NameConstraints {
+  return {
+    dns: domains,
+    networks: networks.map(({ address, prefixBits }) => `${formatAddress(address)}/${prefixBits}`),
+  };
 }
 
 /** A domain as a bound, in lower case. @throws CodedError `x509.bad_name` */

@@ -70,13 +70,22 @@ function attribute(type: string, value: string): Buffer {
 
 /** The value of the last common name of a Name; undefined when it has none. @throws CodedError `x509.malformed` */
 export function readCommonName(name: Buffer): string | undefined {
+  return readAttribute(name, oid.commonName);
+}
+
+/** The same of its organisation. @throws CodedError `x509.malformed` */
+export function readOrganization(name: Buffer): string | undefined {
+  return readAttribute(name, oid.organizationName);
+}
+
+function readAttribute(name: Buffer, wanted: string): string | undefined {
   let found: string | undefined;
   for (const relative of readAll(readOne(name, 0x30).content, 64))
     for (const pair of readAll(relative.content, 16)) {
       const [type, value] = readAll(pair.content, 2);
       if (type === undefined || value === undefined || relative.tag !== 0x31)
         throw malformed('a name is none');
-      if (readOid(type) === oid.commonName) found = readText(value);
+      if (readOid(type) === wanted) found = readText(value);
     }
   return found;
 }

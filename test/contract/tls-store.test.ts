@@ -155,10 +155,12 @@ for (const { name, newPlace } of implementations) {
       expect(await store.crlNumber(ca)).toBe(6n);
     });
 
-    it('remembers which authorities signed here', async () => {
-      const authorities = [{ caFingerprint: ca, name: 'issuing-1', atMs: nowMs }];
-      for (let times = 0; times < 2; times += 1) await store.commit({ tls: { authorities }, entries: [] });
-      expect(await store.tlsAuthorities()).toEqual([ca]);
+    it('remembers which authorities signed here, and the last certificate of each', async () => {
+      const issuing = { caFingerprint: ca, name: 'issuing-1', atMs: nowMs };
+      for (const certificate of ['aa', 'aa', 'bb']) {
+        await store.commit({ tls: { authorities: [{ ...issuing, certificate }] }, entries: [] });
+        expect(await store.tlsAuthorities()).toEqual([{ caFingerprint: ca, certificate }]);
+      }
     });
 
     it('erases names and words with a person, and those that are named', async () => {

@@ -5,6 +5,7 @@ import { isCodedError, systemRandom } from '../../src/kernel/index.ts';
 import { createSigner, generatePrivateKey } from '../../src/keys/index.ts';
 import {
   constraintsOf,
+  encodeName,
   encodePem,
   isBoundNetwork,
   isPermitted,
@@ -40,7 +41,7 @@ describeWithPeers(['openssl'], 'the bounds of an authority', () => {
     for (const [name, constraints] of Object.entries(bounds)) {
       const key = await generatePrivateKey('ecdsa-p256');
       const { publicKey } = createSigner(key);
-      const wish = { publicKey, commonName: name, ...ends, constraints };
+      const wish = { publicKey, subject: encodeName({ commonName: name }), ...ends, constraints };
       const issued = await createIssuingCertificate({ signer, certificate, urls }, wish, systemRandom);
       bench.write(`${name}.pem`, encodePem('CERTIFICATE', issued));
       bench.write(`${name}.key`, key.export({ format: 'pem', type: 'pkcs8' }));

@@ -141,6 +141,33 @@ export interface TlsInitOptions {
   readonly logon: boolean;
 }
 
+/** What every command with the key of the root takes. */
+export interface TlsCaOptions {
+  readonly configFile: string;
+  readonly rootKey: string;
+  /** Undefined: asked for. */
+  readonly rootPassphraseFile: string | undefined;
+}
+
+export interface TlsRenewCaOptions extends TlsCaOptions {
+  /** `issuing-1`. */
+  readonly name: string;
+}
+
+export interface TlsRotateOptions extends TlsCaOptions {
+  /** `issuing` or `logon`. */
+  readonly kind: string;
+}
+
+export const tlsRevokeCodes = ['superseded', 'cessationOfOperation', 'keyCompromise'] as const;
+
+export interface TlsRootListOptions extends TlsCaOptions {
+  readonly days: number;
+  /** Authorities that are no longer good. */
+  readonly revoke: readonly string[];
+  readonly code: (typeof tlsRevokeCodes)[number];
+}
+
 /**
  * The commands of whoever runs a broker; main implements them, because only main constructs things. Each throws CodedError
  * with cause and next step, and prints nothing itself.
@@ -181,6 +208,12 @@ export interface OperatorCommands {
    * `keys.weak_passphrase`
    */
   initTls(options: TlsInitOptions, io: OperatorIo): Promise<Outcome>;
+  /** A new certificate for an authority that is there, for the same key. */
+  renewTlsAuthority(options: TlsRenewCaOptions, io: OperatorIo): Promise<Outcome>;
+  /** The next authority of a kind, with a key of its own. */
+  rotateTlsAuthority(options: TlsRotateOptions, io: OperatorIo): Promise<Outcome>;
+  /** The list of the root, signed anew. */
+  signRootList(options: TlsRootListOptions, io: OperatorIo): Promise<Outcome>;
   /** Makes the folder of a witness, or nothing. @throws CodedError `main.folder_not_empty`, `main.cannot_write` */
   initWitness(options: WitnessInitOptions): Promise<Outcome>;
   /** Runs a witness until SIGINT or SIGTERM. It writes its own log. */

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { tlsCaTypes, type TlsCaType } from './operator-contract.ts';
 import { usage } from './report.ts';
+import { addAuthorityCommands } from './table-tls-ca.ts';
 import { several, type JsonFlag, type Table } from './table.ts';
 
 interface InitFlags {
@@ -185,7 +186,7 @@ function parseExpiring(text: string): number {
 
 function addAuthority(tls: Command, table: Table): void {
   const { run, terminal } = table;
-  table
+  const ca = table
     .add(
       tls,
       'ca',
@@ -196,4 +197,5 @@ function addAuthority(tls: Command, table: Table): void {
     .action((options: { readonly out?: string } & JsonFlag) =>
       run(options.json, async () => (await import('./commands/tls.ts')).authorities(options, terminal)),
     );
+  addAuthorityCommands(ca, table);
 }

@@ -9,5 +9,6 @@ export { people } from './people.ts';
 export { restore } from './restore.ts';
 export { serve } from './serve.ts';
 export { copyStore, migrateStore, reindexStore } from './store.ts';
+export { renewTlsAuthority, rotateTlsAuthority, signRootList } from './tls-ca.ts';
 export { initTls } from './tls-init.ts';
 export { initWitness, serveWitness } from './witness.ts';

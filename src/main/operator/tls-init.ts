@@ -12,7 +12,13 @@ import {
 } from '../../keys/index.ts';
 import { CrlBody, signCrl } from '../../revocation/index.ts';
 import { fingerprint, publicKeyFromKeyObject } from '../../ssh/index.ts';
-import { encodePem, isBoundNetwork, parseBoundDomain, readCertificate } from '../../x509/index.ts';
+import {
+  encodeName,
+  encodePem,
+  isBoundNetwork,
+  parseBoundDomain,
+  readCertificate,
+} from '../../x509/index.ts';
 import { loadConfig } from '../config.ts';
 import { readPassphrase } from '../passphrase.ts';
 import { authorityKeyFile } from '../tls-authority.ts';
@@ -137,8 +143,7 @@ async function make(
       root,
       {
         publicKey: own.publicKey,
-        commonName: `${name} ${words[kind]}`,
-        ...called,
+        subject: encodeName({ commonName: `${name} ${words[kind]}`, ...called }),
         notBeforeMs,
         notAfterMs: nowMs + issuingDays * dayMs,
         ...(kind === 'issuing' && constraints !== undefined && { constraints }),

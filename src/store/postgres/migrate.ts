@@ -11,6 +11,7 @@ import { serialIndex } from '../migrations/postgres/009-serial-index.ts';
 import { revokedStays } from '../migrations/postgres/010-revoked-stays.ts';
 import { hourlyQuota } from '../migrations/postgres/011-hourly-quota.ts';
 import { x509 } from '../migrations/postgres/012-x509.ts';
+import { authorityCertificates } from '../migrations/postgres/013-authority-certificates.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -29,6 +30,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '010-revoked-stays', sql: revokedStays },
   { name: '011-hourly-quota', sql: hourlyQuota },
   { name: '012-x509', sql: x509 },
+  { name: '013-authority-certificates', sql: authorityCertificates },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

@@ -1,5 +1,5 @@
 import type { Change, RevokedTls, TlsChange, TlsReads, TlsTarget } from '../../broker/index.ts';
-import { credentialValues, crlValues, toCrl, toTlsCredential } from '../tls-columns.ts';
+import { credentialValues, crlValues, toCrl, toKnownAuthority, toTlsCredential } from '../tls-columns.ts';
 import type { Send } from './apply-change.ts';
 import type { Run } from './connections.ts';
 import { conflict } from './faults.ts';
@@ -8,8 +8,12 @@ import { big, blob } from '../rows.ts';
 /** Sends the rows about X.509 of one change; nothing waits for an answer. */
 export function applyTls(send: Send, change: TlsChange): void {
   const { authorities = [], credential, revoke, crl } = change;
-  for (const { caFingerprint, name, atMs } of authorities)
-    send('INSERT INTO x509_ca VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [caFingerprint, name, atMs]);
+  for (const { caFingerprint, name, certificate, atMs } of authorities)
+    send(
+      `INSERT INTO x509_ca (fingerprint, name, since_ms, certificate) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (fingerprint) DO UPDATE SET certificate = excluded.certificate`,
+      [caFingerprint, name, atMs, certificate],
+    );
   if (credential !== undefined) send(...insert('x509_credential', credentialValues(credential), ''));
   if (revoke !== undefined) {
     send('UPDATE x509_revocation_count SET acts = acts + 1', []);
@@ -104,7 +108,7 @@ export function createTlsReads(run: Run): TlsReads {
       return row && big(row, 'number');
     },
     async tlsAuthorities() {
-      return (await all('SELECT fingerprint FROM x509_ca', [])).map((row) => row['fingerprint'] as string);
+      return (await all('SELECT fingerprint, certificate FROM x509_ca', [])).map(toKnownAuthority);
     },
   };
 }

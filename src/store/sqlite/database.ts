@@ -14,6 +14,7 @@ import { probedPorts } from '../migrations/009-probed-ports.ts';
 import { serialIndex } from '../migrations/010-serial-index.ts';
 import { revokedStays } from '../migrations/011-revoked-stays.ts';
 import { x509 } from '../migrations/012-x509.ts';
+import { authorityCertificates } from '../migrations/013-authority-certificates.ts';
 
 const migrations = [
   first,
@@ -28,6 +29,7 @@ const migrations = [
   serialIndex,
   revokedStays,
   x509,
+  authorityCertificates,
 ];
 const databaseName = 'sallyport.db';
 

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { Change, RevokedTls, TlsChange, TlsReads, TlsTarget } from '../../broker/index.ts';
 import { CodedError } from '../../kernel/index.ts';
-import { credentialValues, crlValues, toCrl, toTlsCredential } from '../tls-columns.ts';
+import { credentialValues, crlValues, toCrl, toKnownAuthority, toTlsCredential } from '../tls-columns.ts';
 import { blob } from '../rows.ts';
 import type { Statements } from './statements.ts';
 
@@ -10,8 +10,15 @@ type Run = (sql: string, ...values: SQLInputValue[]) => number;
 /** Writes the rows about X.509 of one change. @throws CodedError `store.conflict` */
 export function applyTls(run: Run, change: TlsChange): void {
   const { authorities = [], credential, revoke, crl } = change;
-  for (const { caFingerprint, name, atMs } of authorities)
-    run('INSERT INTO x509_ca VALUES (?, ?, ?) ON CONFLICT DO NOTHING', caFingerprint, name, atMs);
+  for (const { caFingerprint, name, certificate, atMs } of authorities)
+    run(
+      `INSERT INTO x509_ca (fingerprint, name, since_ms, certificate) VALUES (?, ?, ?, ?)
+       ON CONFLICT (fingerprint) DO UPDATE SET certificate = excluded.certificate`,
+      caFingerprint,
+      name,
+      atMs,
+      certificate,
+    );
   if (credential !== undefined) insert(run, 'x509_credential', credentialValues(credential), '');
   if (revoke !== undefined) {
     run('UPDATE x509_revocation_count SET acts = acts + 1');
@@ -120,9 +127,7 @@ export function createTlsReads(statement: Statements): TlsReads {
         bigint | undefined;
     },
     async tlsAuthorities() {
-      return statement('SELECT fingerprint FROM x509_ca')
-        .all()
-        .map((row) => row['fingerprint'] as string);
+      return statement('SELECT fingerprint, certificate FROM x509_ca').all().map(toKnownAuthority);
     },
   };
 }
