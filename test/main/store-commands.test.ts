@@ -17,6 +17,7 @@ import {
   sharedPostgres,
 } from '../support/postgres.ts';
 import type { PostgresServer } from '../support/postgres.ts';
+import { newProtocolHost } from '../support/protocol-host.ts';
 import { bundleOf, clientWith, logInTo, serve } from '../support/serve.ts';
 import { sallyport } from './child.ts';
 
@@ -128,7 +129,7 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     made.remove();
   });
 
-  it('copy takes an SQLite broker over, with its root, sessions, certificates and list', async () => {
+  it('copy takes an SQLite broker over, with its root, sessions, certificates, hosts and list', async () => {
     const source = await startTestBroker();
     const key = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString('base64')}`;
     const session = await logInTo(source, alice);
@@ -141,6 +142,20 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     third.close();
     const asAdmin = clientWith(source, admin);
     await asAdmin.revoke({ target, reason: 'left', lock: true, apply: true });
+    const tokenAsked = {
+      names: ['*.example.com'],
+      addresses: [],
+      group: 'default',
+      maxUses: 2,
+      lifeSeconds: 600,
+    };
+    const { token } = await asAdmin.newHostToken(tokenAsked);
+    const [host, later] = [newProtocolHost(), newProtocolHost()];
+    const event = (seq: number) => [`alert ${seq} ${new Date().toISOString()} fail2ban banned`];
+    await host.enrol(source, token, ['web1.example.com']);
+    expect((await host.sync(source)).status).toBe(200);
+    expect((await host.report(source, 1n, event(1))).one('next')).toBe('2');
+    const hostBefore = await asAdmin.host('web1.example.com');
     const copy = (to = url(owner)) =>
       sallyport(['store', 'copy', '--config', source.configFile, '--to', to, '--json']);
     const early = copy();
@@ -174,11 +189,23 @@ describeWithPeers(['postgres', 'psql'], 'the operator’s commands on PostgreSQL
     const after = clientWith(source, session);
     const { certificate } = await after.sign(key, {});
     expect(certificate).toContain('ssh-ed25519-cert-v01@openssh.com');
-    expect(server.sql(database, 'SELECT first, last FROM revoked_range')).toBe('5000|6000');
+    expect(server.sql(database, 'SELECT DISTINCT first, last FROM revoked_range')).toBe('5000|6000');
     const admins = clientWith(source, admin);
     const { items } = await admins.issued({ person: 'alice' });
     expect(items.length).toBe(21);
     expect((await bundleOf(source, admin)).length).toBeGreaterThan(1000);
+    // The same host, with its names, certificates, step and place in its reports; and what is left of the token.
+    expect(await admins.host('web1.example.com')).toMatchObject({
+      ...hostBefore,
+      contact: expect.anything() as unknown,
+    });
+    expect((await host.sync(source)).status).toBe(200);
+    expect((await host.report(source, 2n, event(2))).one('next')).toBe('3');
+    expect((await host.renew(source)).all('certificate')).toHaveLength(1);
+    expect((await later.enrol(source, token, ['web1.example.com'])).one('error')).toBe('hosts.name_taken');
+    expect((await later.enrol(source, token, ['web2.example.com'])).one('status')).toBe('enrolled');
+    host.step -= 1n;
+    expect((await host.sync(source)).one('error')).toBe('hosts.conflict');
     for (const open of [after, admins]) open.close();
     expect(await running.stop()).toBe(0);
     source.remove();
