@@ -6,6 +6,7 @@
 export * from './approve-host.ts';
 export * from './decide-response.ts';
 export * from './answer-ocsp.ts';
+export * from './copy-lists.ts';
 export * from './deliver-log.ts';
 export * from './decide-departures.ts';
 export type { DepartureLimits } from './departure-breaker.ts';

@@ -3,6 +3,7 @@ import { CodedError, printable } from '../kernel/index.ts';
 import type { TlsGrant, TlsKind } from '../policy/index.ts';
 import { encodeCrlLdif } from '../revocation/index.ts';
 import type { OcspResponder } from './answer-ocsp.ts';
+import type { ListCopies } from './copy-lists.ts';
 import type { CrlPublisher } from './publish-crl.ts';
 
 /** An authority whose certificates are out there: its lists are published for as long as any of them may live. */
@@ -21,6 +22,10 @@ export interface TlsRoom {
   readonly root: Buffer;
   /** The list of the root, DER, as it was signed when the root was last at hand. */
   readonly rootCrl: Buffer;
+  /** The entry of a directory below which those of the authorities stand, for LDIF. */
+  readonly ldapBase?: string | undefined;
+  /** Copies of the lists in a directory. */
+  readonly copies?: ListCopies | undefined;
   /** What stands in certificates in front of `/pki/` and `/ocsp`. */
   readonly address: string;
 }

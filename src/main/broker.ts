@@ -375,6 +375,7 @@ interface Running {
 
 async function stop(rooms: Rooms, running: Running): Promise<void> {
   const { door, pkiDoor, timers, delivery, witnesses, closeAll } = running;
+  rooms.tls?.copies?.close();
   await timers.stop();
   rooms.hosts.waiting.close();
   // Who waits for a quorum is told now, and the door can close.

@@ -8,7 +8,7 @@ import { departures } from './config-departures.ts';
 import { duration, name, namesDiffer, path } from './config-fields.ts';
 import { absoluteQuarantine, responses } from './config-responses.ts';
 import { absoluteSink, sinks } from './config-sinks.ts';
-import { tlsAuthority } from './config-tls.ts';
+import { absoluteTlsAuthority, tlsAuthority } from './config-tls.ts';
 import { readConfigured } from './read-configured.ts';
 import { isNetwork } from './address-filter.ts';
 import { databaseUrlForm, isDatabaseUrl } from './database.ts';
@@ -284,10 +284,7 @@ function absolute(config: z.output<typeof schema>, folder: string): Omit<Config,
       },
     },
     sinks: config.sinks.map((sink) => absoluteSink(sink, full)),
-    'tls-authority': config['tls-authority'] && {
-      ...config['tls-authority'],
-      folder: full(config['tls-authority'].folder),
-    },
+    'tls-authority': config['tls-authority'] && absoluteTlsAuthority(config['tls-authority'], full),
     keys: {
       folder: full(config.keys.folder),
       passphrase: 'file' in source ? { file: full(source.file) } : source,

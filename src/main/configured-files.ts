@@ -29,6 +29,11 @@ export function configuredFiles(config: Config): readonly ConfiguredFile[] {
     plain('log.witnesses', log.witnesses),
     plain('log.witness-ca-file', log['witness-ca-file']),
     plain('hosts.ca-file', hosts['ca-file']),
+    plain('tls-authority.ldap-push.ca-file', config['tls-authority']?.['ldap-push']?.['ca-file']),
+    secret(
+      'tls-authority.ldap-push.password-file',
+      config['tls-authority']?.['ldap-push']?.['password-file'],
+    ),
     ...config.directories.map(filesOfDirectory),
     ...config.sinks.map(filesOfSink),
   ].flat();

@@ -71,6 +71,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     ),
     every(catchUpEveryMs, 'publishing the list', () => rooms.krl.catchUp()),
     every(catchUpEveryMs, 'publishing the CRLs', async () => rooms.tls && catchUpCrls(rooms.tls)),
+    every(catchUpEveryMs, 'copying the CRLs', async () => rooms.tls?.copies?.look()),
     every(keepEveryMs, 'keeping the checkpoint', () => keepCheckpoint(rooms)),
     every(cosignEveryMs, 'asking the witnesses', async () => rooms.cosigning?.look()),
     // Beside the door: a backlog of years, or another broker that is at it, keeps nobody out.

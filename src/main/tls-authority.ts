@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CrlPublisher,
+  ListCopies,
   OcspResponder,
   type CrlParts,
   type Store,
@@ -9,11 +10,20 @@ import {
   type TlsRoom,
 } from '../broker/index.ts';
 import { createTlsIssuer, type IssuerUrls } from '../issuance/index.ts';
+import { createListDirectory, parseServerUrl } from '../identity/index.ts';
 import { CodedError, systemRandom, type Clock } from '../kernel/index.ts';
-import { createSigner, openKeyFile, readTrustedFile, type KeyPurpose, type Signer } from '../keys/index.ts';
-import { decodePem, readCertificate, readCrl } from '../x509/index.ts';
+import {
+  createSigner,
+  openKeyFile,
+  readPrivateFile,
+  readTrustedFile,
+  type KeyPurpose,
+  type Signer,
+} from '../keys/index.ts';
+import { decodePem, readCertificate, readCommonName, readCrl } from '../x509/index.ts';
 import type { Config } from './config.ts';
 import type { TlsAuthorityConfig } from './config-tls.ts';
+import { readConfigured } from './read-configured.ts';
 
 const issuerFile = /^(issuing|logon)-([1-9]\d{0,3})\.pem$/;
 
@@ -117,11 +127,46 @@ export function makeTlsRoom(
     };
     return { issuer, crl: new CrlPublisher(parts), ocsp };
   };
+  const [issuing, logon] = [opened.issuing.map(room), opened.logon.map(room)];
   return {
-    issuing: opened.issuing.map(room),
-    logon: opened.logon.map(room),
+    issuing,
+    logon,
+    ldapBase: config['ldap-base'],
+    copies: copiesOf(config, [...issuing, ...logon], clock),
     root,
     rootCrl,
     address: config.address,
   };
+}
+
+/** @throws CodedError `keys.…` for the password file, as `readConfigured` for the CA file */
+function copiesOf(
+  config: TlsAuthorityConfig,
+  authorities: readonly TlsAuthorityRoom[],
+  clock: Clock,
+): ListCopies | undefined {
+  const { 'ldap-base': base, 'ldap-push': push } = config;
+  const server = push && parseServerUrl(push.url);
+  if (push === undefined || server === undefined || base === undefined) return undefined;
+  const caFile = push['ca-file'];
+  const directory = createListDirectory({
+    address: { ...server, security: server.scheme === 'ldaps' ? 'ldaps' : 'starttls' },
+    caPem:
+      caFile === undefined
+        ? undefined
+        : readConfigured(caFile, 'The CA file', '`ca-file` of `ldap-push`').toString('utf8'),
+    service: {
+      dn: push['bind-dn'],
+      password: readPrivateFile(push['password-file'], 'The password file')
+        .toString('utf8')
+        .replace(/\r?\n$/, ''),
+    },
+    base,
+  });
+  const copied = authorities.map(({ issuer, crl }) => ({
+    name: issuer.name,
+    commonName: readCommonName(issuer.read.subject) ?? issuer.name,
+    current: () => crl.current,
+  }));
+  return new ListCopies(directory, copied, clock);
 }

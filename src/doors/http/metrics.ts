@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { countHosts, type Rooms } from '../../broker/index.ts';
+import { createListGauges } from './list-metrics.ts';
 import { createProbeGauges } from './probe-metrics.ts';
 import { heldPeople } from './health.ts';
 
@@ -72,6 +73,7 @@ export function createMetrics(): Metrics {
     ['sink'],
   );
   const bringProbesUpToDate = createProbeGauges(registers);
+  const bringListsUpToDate = createListGauges(registers);
   const followedUp = gauge(
     'sallyport_departures_followed',
     '1 the directory is followed, 0 that fails, -1 another broker does or not yet.',
@@ -124,6 +126,7 @@ export function createMetrics(): Metrics {
         if (lastDeliveredMs !== undefined) sinkTime.set({ sink }, lastDeliveredMs / 1000);
       }
       await bringProbesUpToDate(rooms);
+      bringListsUpToDate(rooms);
       const waiting = await heldPeople(rooms);
       for (const follower of rooms.followers) {
         const { directory, state, lookedMs, doubtful: inDoubt } = follower.state();

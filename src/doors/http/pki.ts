@@ -36,7 +36,7 @@ export function findPki(tls: TlsRoom, path: string): Served | undefined {
   if (current === undefined) return undefined;
   if (ending === 'ldif') {
     if (isDelta) return undefined;
-    const text = crlAsLdif(authority.issuer, current.full);
+    const text = crlAsLdif(authority.issuer, current.full, tls.ldapBase);
     return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(text) };
   }
   const times = { fromMs: current.publishedMs, untilMs: current.nextUpdateMs };

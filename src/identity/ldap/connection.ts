@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Client, PasswordPolicyControl, ResultCodeError } from 'ldapts';
+import { Attribute, Change, Client, PasswordPolicyControl, ResultCodeError } from 'ldapts';
 import type { Control } from 'ldapts';
 import { printable } from '../../kernel/index.ts';
 import { dial } from './dial.ts';
@@ -57,6 +57,14 @@ const maxAnswerBytes = 4 * 1024 * 1024;
 const busy = 51;
 const unavailable = 52;
 const noResult = 248;
+
+/** Such as `certificateRevocationList;binary` (RFC 4522). */
+export interface BinaryAttribute {
+  readonly type: string;
+  readonly value: Buffer;
+}
+
+const asAttribute = ({ type, value }: BinaryAttribute): Attribute => new Attribute({ type, values: [value] });
 
 /** One connection, dialled once: when it ends it stays ended. Referrals are never followed, aliases never dereferenced. */
 export class LdapConnection {
@@ -136,6 +144,25 @@ export class LdapConnection {
       ),
     );
     return searchEntries.map(toDirectoryEntry);
+  }
+
+  /** Gives an attribute of an entry one value, and no other. @throws ServerFault, ResultFault */
+  async replace(dn: string, attribute: BinaryAttribute, timeoutMs: number): Promise<void> {
+    const change = new Change({ operation: 'replace', modification: asAttribute(attribute) });
+    await this.#within(timeoutMs, () => this.#client.modify(dn, change));
+  }
+
+  /** Adds an entry with attributes of text and a binary one. @throws ServerFault, ResultFault */
+  async add(
+    dn: string,
+    texts: Readonly<Record<string, readonly string[]>>,
+    attribute: BinaryAttribute,
+    timeoutMs: number,
+  ): Promise<void> {
+    const attributes = Object.entries(texts).map(
+      ([type, values]) => new Attribute({ type, values: [...values] }),
+    );
+    await this.#within(timeoutMs, () => this.#client.add(dn, [...attributes, asAttribute(attribute)]));
   }
 
   close(): void {

@@ -103,6 +103,7 @@ const neverThrown = [
   'probe.report',
   'responses.fault',
   'identity.fault',
+  'identity.list_not_taken',
   'issuance.abandoned',
   'issuance.fault',
   'kernel.bad_person_id',
