@@ -18,7 +18,7 @@ import { askAboutTls, refusalError } from './owned-decision.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import { tlsFields } from './tls-entries.ts';
 import { chainOf, issuerFor, outOfBounds } from './tls-room.ts';
-import type { TlsCredential, X509Serial } from './tls-rows.ts';
+import type { ServedBy, TlsCredential, X509Serial } from './tls-rows.ts';
 
 export interface TlsIssueRequest {
   readonly profile: string;
@@ -29,6 +29,7 @@ export interface TlsIssueRequest {
   readonly names?: readonly string[];
   readonly ttlSeconds?: number;
   readonly reason?: string;
+  readonly servedBy?: ServedBy;
 }
 
 export interface IssuedTls {
@@ -102,6 +103,7 @@ export async function issueTls(rooms: Rooms, request: TlsIssueRequest, caller: S
     personId: person.id,
     login: person.login,
     ...(grant.kind === 'tls-server' ? {} : { subjectId: person.id }),
+    ...(request.servedBy && { servedBy: request.servedBy }),
   };
   try {
     await store.commit({

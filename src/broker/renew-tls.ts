@@ -82,6 +82,7 @@ export async function renewTls(rooms: Rooms, request: TlsRenewRequest, caller: C
     personId: old.personId,
     login: old.login,
     renews: old.serial,
+    ...(old.servedBy && { servedBy: old.servedBy }),
   };
   await store.transact(async (reads) => {
     if ((await reads.tlsCredential(old.serial))?.revokedMs !== undefined)

@@ -4,6 +4,14 @@ import type { RevocationReason, TlsKind } from './tls-words.ts';
 /** 20 random octets, 40 hex digits in lower case. */
 export type X509Serial = Branded<string, 'X509Serial'>;
 
+/** What is to serve a certificate. */
+export interface ServedBy {
+  /** Words of the asker's own: of IBM i, those of its catalogue. */
+  readonly applications: readonly string[];
+  /** In the store of those applications. */
+  readonly label?: string;
+}
+
 /** An X.509 certificate as the database knows it: one row per certificate that was released. */
 export interface TlsCredential {
   /** `SHA256:…` of the key of its authority. */
@@ -30,6 +38,8 @@ export interface TlsCredential {
   readonly issuedMs: number;
   /** The one that it took the place of. */
   readonly renews?: X509Serial;
+  /** As whoever asked for it said: to plan its renewal by, and for nothing else. */
+  readonly servedBy?: ServedBy;
   readonly revokedMs?: number;
   readonly revokedReason?: string;
   /** What CRL and OCSP say. */

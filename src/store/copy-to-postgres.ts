@@ -117,6 +117,7 @@ const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     revoked_reason: 'text',
     revoked_code: 'text',
     act: 'bigint',
+    served_by: 'text',
   },
   crl: {
     ca_fp: 'text',

@@ -2,6 +2,7 @@ import type {
   CrlPublication,
   KnownAuthority,
   RevocationReason,
+  ServedBy,
   StoredTlsCredential,
   TlsCredential,
   X509Serial,
@@ -28,6 +29,7 @@ export function credentialValues(
     not_after: credential.notAfter,
     issued_ms: credential.issuedMs,
     renews: credential.renews ?? null,
+    served_by: credential.servedBy === undefined ? null : JSON.stringify(credential.servedBy),
   };
 }
 
@@ -56,6 +58,7 @@ type AnyRow = Readonly<Record<string, unknown>>;
 export function toTlsCredential(row: AnyRow): StoredTlsCredential {
   const subject = row['subject_id'] as PersonId | null;
   const renews = row['renews'] as X509Serial | null;
+  const servedBy = row['served_by'] as string | null;
   return {
     row: row['id'] as bigint,
     caFingerprint: row['ca_fp'] as string,
@@ -73,6 +76,7 @@ export function toTlsCredential(row: AnyRow): StoredTlsCredential {
     notAfter: row['not_after'] as bigint,
     issuedMs: Number(row['issued_ms']),
     ...(renews === null ? {} : { renews }),
+    ...(servedBy === null ? {} : { servedBy: JSON.parse(servedBy) as ServedBy }),
     ...(row['revoked_ms'] === null
       ? {}
       : {

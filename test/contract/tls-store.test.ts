@@ -73,7 +73,8 @@ for (const { name, newPlace } of implementations) {
       const { row, ...same } = (await store.tlsCredential(first.serial)) ?? expect.unreachable();
       expect(same).toEqual(first);
       expect(typeof row).toBe('bigint');
-      const renewed = await issue({ renews: first.serial, subjectId: alice, kind: 'tls-client' });
+      const servedBy = { applications: ['telnet', 'as-signon'], label: 'telnet-2026-11' };
+      const renewed = await issue({ renews: first.serial, subjectId: alice, kind: 'tls-client', servedBy });
       expect(await store.tlsCredential(renewed.serial)).toMatchObject(renewed);
       expect(await store.tlsCredential(newSerial())).toBeUndefined();
       expect(await codeOf(store.commit({ tls: { credential: first }, entries: [] }))).not.toBe('done');

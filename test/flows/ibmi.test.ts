@@ -140,9 +140,17 @@ describeWithPeers(['openssl'], 'a certificate for IBM i, from the broker to the 
 
   it('is in the list of renewals, and trusted by what `ibmi trust` writes', async () => {
     const { stdout } = await sallyport('ibmi', 'renewals', '--days', '120', '--json');
-    const { renewals } = JSON.parse(stdout) as { renewals: readonly { host: string }[] };
+    const { renewals } = JSON.parse(stdout) as {
+      renewals: readonly { host: string; applications: string[]; label: string; nextLabel: string }[];
+    };
     // The first one is revoked.
     expect(renewals.map(({ host }) => host)).toEqual(['localhost']);
+    // As it was asked for: with the servers that it is for, and never again under the label that it has.
+    expect(renewals[0]).toMatchObject({ label: `${said.label}-2` });
+    expect(renewals[0]?.applications).toContain('telnet');
+    expect(renewals[0]?.applications.length).toBeGreaterThan(5);
+    expect(renewals[0]?.nextLabel).toMatch(/^telnet-\d{4}-\d\d/);
+    expect(renewals[0]?.nextLabel).not.toBe(renewals[0]?.label);
     const { exitCode } = await sallyport('ibmi', 'trust', '--for', 'tn5250', '--out', join(folder, 'trust'));
     expect(exitCode).toBe(0);
     expect(readFileSync(join(folder, 'trust', 'ca/01-root.crt'), 'utf8')).toBe(

@@ -115,6 +115,27 @@ describeWithPeers(['openssl'], 'certificates for TLS', () => {
     );
   });
 
+  it('keep what is to serve them, in words that are short and plain', async () => {
+    const csr = makeCsr(bench, 'served', { subject: '/CN=as400' });
+    const servedBy = { applications: ['telnet', 'as-signon'], label: 'telnet-2026-11' };
+    const { issued } = await admin.issueTls({ profile: 'ibmi', csr, servedBy });
+    expect(issued.servedBy).toEqual(servedBy);
+    for (const bad of [
+      { applications: ['Telnet'] },
+      { applications: ['tel net'] },
+      { applications: [''] },
+      { applications: ['-x'] },
+      { applications: Array.from({ length: 65 }, () => 'telnet') },
+      { applications: ['telnet'], label: '1st' },
+      { applications: ['telnet'], label: 'a b' },
+      { applications: ['telnet'], label: 'x'.repeat(65) },
+    ])
+      expect([bad, await codeOf(admin.issueTls({ profile: 'ibmi', csr, servedBy: bad }))]).toEqual([
+        bad,
+        'http.bad_request',
+      ]);
+  });
+
   it('come to nobody whom no profile names', async () => {
     const user = await broker.loggedIn(alice);
     const csr = makeCsr(bench, 'alices', { subject: '/CN=as400' });

@@ -13,6 +13,14 @@ export interface TlsIssueAsked {
   readonly names?: readonly string[];
   readonly ttlSeconds?: number;
   readonly reason?: string;
+  readonly servedBy?: TlsServedBy;
+}
+
+/** What is to serve a certificate, so that its renewal can be planned. */
+export interface TlsServedBy {
+  /** Words of the catalogue of IBM i. */
+  readonly applications: readonly string[];
+  readonly label?: string;
 }
 
 export interface TlsCertificate {
@@ -27,6 +35,8 @@ export interface TlsCertificate {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly issuedAtMs: number;
+  /** As it was said when it was asked for. */
+  readonly servedBy: TlsServedBy | undefined;
   readonly state: 'live' | 'expired' | 'revoked';
   readonly revokedReason: string | undefined;
   /** What CRL and OCSP say. */
@@ -136,6 +146,12 @@ function readPkcs12(answer: Answer | undefined): TlsIssued['pkcs12'] {
   );
 }
 
+function readServedBy(answer: Answer | undefined): TlsServedBy | undefined {
+  if (answer === undefined) return undefined;
+  const label = answer.optionalText('label', 64);
+  return { applications: answer.texts('applications', 64, 32), ...(label === undefined ? {} : { label }) };
+}
+
 function readPems(answer: Answer, name: string): readonly string[] {
   return answer.texts(name, 8, maxPemChars).filter((pem) => pemGrammar.test(pem));
 }
@@ -155,6 +171,7 @@ export function readTlsCertificate(answer: Answer): TlsCertificate {
     notBeforeMs: answer.time('notBefore'),
     notAfterMs: answer.time('notAfter'),
     issuedAtMs: answer.time('issuedAt'),
+    servedBy: readServedBy(answer.optionalObject('servedBy')),
     state: answer.word('state', ['live', 'expired', 'revoked']),
     revokedReason: answer.optionalText('revokedReason', 2000),
     revokedCode: answer.optionalText('revokedCode', 40),

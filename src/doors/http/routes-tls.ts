@@ -6,6 +6,7 @@ import {
   noAuthority,
   renewTls,
   type Rooms,
+  type ServedBy,
   type TlsRoom,
 } from '../../broker/index.ts';
 import { route, type Route } from './route.ts';
@@ -22,7 +23,7 @@ export const tlsRoutes: readonly Route[] = [
     body: schema.tlsIssueBody,
     answers: { status: 201, json: schema.tlsIssueAnswer },
     async handle({ rooms, body }, caller) {
-      const { profile, csr, newKey, names, ttlSeconds, reason } = body;
+      const { profile, csr, newKey, names, ttlSeconds, reason, servedBy } = body;
       const { certificate, issuer, credential, pkcs12 } = await issueTls(
         rooms,
         {
@@ -32,6 +33,7 @@ export const tlsRoutes: readonly Route[] = [
           ...(names === undefined ? {} : { names }),
           ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
           ...(reason === undefined ? {} : { reason }),
+          ...(servedBy === undefined ? {} : { servedBy: servedByOf(servedBy) }),
         },
         caller,
       );
@@ -133,6 +135,16 @@ export const tlsRoutes: readonly Route[] = [
     },
   }),
 ];
+
+function servedByOf({
+  applications,
+  label,
+}: {
+  readonly applications: readonly string[];
+  readonly label?: string | undefined;
+}): ServedBy {
+  return { applications, ...(label === undefined ? {} : { label }) };
+}
 
 function tlsOf({ tls }: Rooms): TlsRoom {
   if (tls === undefined) throw noAuthority('TLS');

@@ -10,6 +10,14 @@ const text = (maxChars: number): z.ZodString =>
 const rfc3339 = z.iso.datetime({ offset: true });
 const serial = z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits');
 const names = z.array(text(253)).max(100);
+/** What is to serve it, so that its renewal can be planned. */
+const servedBy = z.strictObject({
+  applications: z.array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'a word of the catalogue')).max(64),
+  label: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9._-]{0,63}$/, '1 to 64 letters, digits and . _ - beginning with a letter')
+    .optional(),
+});
 
 export const tlsIssueBody = z
   .strictObject({
@@ -36,6 +44,7 @@ export const tlsIssueBody = z
       .max(366 * 86_400 * 2)
       .optional(),
     reason: text(4000).optional(),
+    servedBy: servedBy.optional(),
   })
   .refine(({ csr, newKey }) => (csr === undefined) !== (newKey === undefined), 'either csr or newKey');
 
@@ -53,6 +62,7 @@ export const tlsCertificate = z.object({
   notAfter: rfc3339,
   issuedAt: rfc3339,
   renews: serial.optional(),
+  servedBy: z.object({ applications: z.array(z.string()), label: z.string().optional() }).optional(),
   state: z.enum(['live', 'expired', 'revoked']),
   revokedAt: rfc3339.optional(),
   revokedReason: z.string().optional(),

@@ -5,7 +5,7 @@ const atSeconds = (seconds: bigint): string => at(Number(seconds) * 1000);
 
 /** What JSON shows of an X.509 certificate. */
 export function viewTls(credential: TlsCredential | StoredTlsCredential, nowMs: number): object {
-  const { revokedMs, revokedReason, revokedCode, renews } = credential;
+  const { revokedMs, revokedReason, revokedCode, renews, servedBy } = credential;
   const expired = Number(credential.notAfter) * 1000 < nowMs;
   return {
     serial: credential.serial,
@@ -21,6 +21,7 @@ export function viewTls(credential: TlsCredential | StoredTlsCredential, nowMs: 
     notAfter: atSeconds(credential.notAfter),
     issuedAt: at(credential.issuedMs),
     ...(renews === undefined ? {} : { renews }),
+    ...(servedBy === undefined ? {} : { servedBy }),
     state: revokedMs !== undefined ? 'revoked' : expired ? 'expired' : 'live',
     ...(revokedMs === undefined ? {} : { revokedAt: at(revokedMs), revokedReason, revokedCode }),
   };

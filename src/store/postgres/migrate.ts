@@ -12,6 +12,7 @@ import { revokedStays } from '../migrations/postgres/010-revoked-stays.ts';
 import { hourlyQuota } from '../migrations/postgres/011-hourly-quota.ts';
 import { x509 } from '../migrations/postgres/012-x509.ts';
 import { authorityCertificates } from '../migrations/postgres/013-authority-certificates.ts';
+import { servedBy } from '../migrations/postgres/014-served-by.ts';
 import { describeAddress, type PostgresAddress } from './address.ts';
 import { Connections, isRefusal, type Run } from './connections.ts';
 import { asCoded } from './faults.ts';
@@ -31,6 +32,7 @@ const migrations: readonly { readonly name: string; readonly sql: string }[] = [
   { name: '011-hourly-quota', sql: hourlyQuota },
   { name: '012-x509', sql: x509 },
   { name: '013-authority-certificates', sql: authorityCertificates },
+  { name: '014-served-by', sql: servedBy },
 ];
 const migrationLock = 7_255_400;
 const undefinedTable = '42P01';

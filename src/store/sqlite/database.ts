@@ -15,6 +15,7 @@ import { serialIndex } from '../migrations/010-serial-index.ts';
 import { revokedStays } from '../migrations/011-revoked-stays.ts';
 import { x509 } from '../migrations/012-x509.ts';
 import { authorityCertificates } from '../migrations/013-authority-certificates.ts';
+import { servedBy } from '../migrations/014-served-by.ts';
 
 const migrations = [
   first,
@@ -30,6 +31,7 @@ const migrations = [
   revokedStays,
   x509,
   authorityCertificates,
+  servedBy,
 ];
 const databaseName = 'sallyport.db';
 

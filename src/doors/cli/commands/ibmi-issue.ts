@@ -64,6 +64,7 @@ export async function issueForIbmi(host: string, flags: IbmiIssueFlags, terminal
         names: [...new Set([host, ...(flags.name ?? [])])],
         ...(flags.days === undefined ? {} : { ttlSeconds: flags.days * daySeconds }),
         ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+        servedBy: { applications: applications.map(({ word }) => word), label },
       }),
     ),
   );

@@ -71,7 +71,7 @@ export async function listRenewals(flags: RenewalsFlags, terminal: Terminal): Pr
   };
 }
 
-/** Live certificates of servers that end in time. The broker does not know to which applications they were assigned. */
+/** Live certificates of servers that end in time, with what `ibmi issue` said of where they go; of others, only that they end. */
 async function issuedByBroker(days: number, terminal: Terminal): Promise<readonly ServedCertificate[]> {
   return withSession(terminal, async ({ client }) => {
     const served: ServedCertificate[] = [];
@@ -79,11 +79,12 @@ async function issuedByBroker(days: number, terminal: Terminal): Promise<readonl
     do {
       const query = { live: 'true', endsWithinDays: String(days), limit: '1000', after };
       const page = await withProgress(terminal, 'Asking the broker', client.listTls(query));
-      for (const { kind, commonName, serial, notAfterMs } of page.items)
+      for (const { kind, commonName, serial, notAfterMs, servedBy } of page.items)
         if (kind === 'tls-server')
           served.push({
             host: commonName,
-            applications: [],
+            applications: servedBy?.applications ?? [],
+            ...(servedBy?.label === undefined ? {} : { label: servedBy.label }),
             subject: `CN=${commonName}`,
             serial,
             notAfterMs,

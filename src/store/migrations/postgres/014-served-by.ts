@@ -1,0 +1,4 @@
+/** PostgreSQL. Which applications are to serve a certificate, and its label in their store: JSON, or nothing was said. */
+export const servedBy = `
+ALTER TABLE x509_credential ADD COLUMN served_by text;
+`;
