@@ -1,11 +1,19 @@
 import { isCodedError, type Clock } from '../kernel/index.ts';
-import type { CrlPublication } from './tls-rows.ts';
+
+/** A list of one authority. */
+export interface CopiedList {
+  readonly commonName: string;
+  /** DER. */
+  readonly bytes: Buffer;
+  /** A root's is one of authorities. */
+  readonly of: 'certificates' | 'authorities';
+}
 
 /** A directory from which others read lists. */
 export interface ListDirectory {
   readonly name: string;
   /** Lets go when the signal aborts. @throws CodedError when the directory may not have it */
-  put(commonName: string, list: Buffer, signal: AbortSignal): Promise<void>;
+  put(list: CopiedList, signal: AbortSignal): Promise<void>;
 }
 
 /** An authority whose lists are copied. */
@@ -13,8 +21,10 @@ export interface CopiedAuthority {
   /** As in paths, e.g. `issuing-1`. */
   readonly name: string;
   readonly commonName: string;
+  readonly of: CopiedList['of'];
   /** The list that is served now. */
-  readonly current: () => CrlPublication | undefined;
+  readonly current: () =>
+    { readonly number: bigint; readonly publishedMs: number; readonly full: Buffer } | undefined;
 }
 
 /** How the copy of one authority's list is doing, as this broker knows. */
@@ -82,13 +92,13 @@ export class ListCopies {
     this.#end.abort();
   }
 
-  async #copy({ commonName, current }: CopiedAuthority, copy: Copy): Promise<void> {
+  async #copy({ commonName, of, current }: CopiedAuthority, copy: Copy): Promise<void> {
     const list = current();
     if (this.#end.signal.aborted || list === undefined || list.number === copy.number) return;
     copy.waitingSinceMs ??= list.publishedMs;
     if (this.#clock.nowMs() < copy.nextTryMs) return;
     try {
-      await this.#directory.put(commonName, list.full, this.#end.signal);
+      await this.#directory.put({ commonName, of, bytes: list.full }, this.#end.signal);
       Object.assign(copy, { number: list.number, waitingSinceMs: undefined, failure: undefined, tries: 0 });
     } catch (error) {
       copy.tries += 1;

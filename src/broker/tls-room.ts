@@ -20,6 +20,8 @@ export interface TlsRoom {
   readonly logon: readonly TlsAuthorityRoom[];
   /** DER. Its key is not here. */
   readonly root: Buffer;
+  /** Name, DER. */
+  readonly rootSubject: Buffer;
   /** The list of the root, DER, as it was signed when the root was last at hand. */
   readonly rootCrl: Buffer;
   /** The entry of a directory below which those of the authorities stand, for LDIF. */
@@ -68,7 +70,12 @@ export function chainOf(issuer: TlsIssuer): readonly Buffer[] {
 
 /** A list as LDIF, for those who read lists from a directory. */
 export function crlAsLdif(issuer: TlsIssuer, crl: Buffer, base?: string): string {
-  return encodeCrlLdif(issuer.read.subject, crl, base);
+  return encodeCrlLdif(issuer.read.subject, crl, 'certificates', base);
+}
+
+/** The same of the root's list, which is one of authorities. */
+export function rootCrlAsLdif({ rootSubject, rootCrl, ldapBase }: TlsRoom): string {
+  return encodeCrlLdif(rootSubject, rootCrl, 'authorities', ldapBase);
 }
 
 /** Publishes the lists of these authorities, or of all. */

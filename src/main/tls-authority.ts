@@ -4,6 +4,7 @@ import {
   CrlPublisher,
   ListCopies,
   OcspResponder,
+  type CopiedAuthority,
   type CrlParts,
   type Store,
   type TlsAuthorityRoom,
@@ -132,7 +133,8 @@ export function makeTlsRoom(
     issuing,
     logon,
     ldapBase: config['ldap-base'],
-    copies: copiesOf(config, [...issuing, ...logon], clock),
+    rootSubject: readCertificate(root).subject,
+    copies: copiesOf(opened, [...issuing, ...logon], clock),
     root,
     rootCrl,
     address: config.address,
@@ -141,7 +143,7 @@ export function makeTlsRoom(
 
 /** @throws CodedError `keys.…` for the password file, as `readConfigured` for the CA file */
 function copiesOf(
-  config: TlsAuthorityConfig,
+  { config, root, rootCrl }: OpenAuthorities,
   authorities: readonly TlsAuthorityRoom[],
   clock: Clock,
 ): ListCopies | undefined {
@@ -166,7 +168,16 @@ function copiesOf(
   const copied = authorities.map(({ issuer, crl }) => ({
     name: issuer.name,
     commonName: readCommonName(issuer.read.subject) ?? issuer.name,
+    of: 'certificates' as const,
     current: () => crl.current,
   }));
-  return new ListCopies(directory, copied, clock);
+  // The root's list changes with a start only.
+  const { number, thisUpdateMs } = readCrl(rootCrl);
+  const ofRoot: CopiedAuthority = {
+    name: 'root',
+    commonName: readCommonName(readCertificate(root).subject) ?? 'root',
+    of: 'authorities',
+    current: () => ({ number, publishedMs: thisUpdateMs, full: rootCrl }),
+  };
+  return new ListCopies(directory, [...copied, ofRoot], clock);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ListCopies, type CrlPublication } from '../../src/broker/index.ts';
+import { ListCopies, type CopiedList, type CrlPublication } from '../../src/broker/index.ts';
 import { CodedError } from '../../src/kernel/index.ts';
 import { codeOf } from '../support/code-of.ts';
 
@@ -25,7 +25,7 @@ function directory() {
     puts,
     state,
     name: 'ldaps://directory.example:636',
-    put: (commonName: string, bytes: Buffer): Promise<void> => {
+    put: ({ commonName, bytes }: CopiedList): Promise<void> => {
       puts.push(`${commonName}: ${bytes.toString()}`);
       return state.fails
         ? Promise.reject(new CodedError('identity.list_not_taken', 'No.', { next: 'Wait.' }))
@@ -37,7 +37,9 @@ function directory() {
 function copiesOf(far: ReturnType<typeof directory>) {
   const served: { current: CrlPublication | undefined } = { current: undefined };
   const time = { nowMs: startMs };
-  const authorities = [{ name: 'issuing-1', commonName: 'Test CA', current: () => served.current }];
+  const authorities = [
+    { name: 'issuing-1', commonName: 'Test CA', of: 'certificates' as const, current: () => served.current },
+  ];
   const copies = new ListCopies(far, authorities, { nowMs: () => time.nowMs });
   return { copies, served, time };
 }

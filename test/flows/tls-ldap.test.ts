@@ -45,22 +45,14 @@ describeWithPeers(['openssl', 'slapd', 'ldapsearch'], 'lists in a directory', ()
     run(program, ['-x', '-H', slapd.ldapsUrl, '-D', slapd.root.dn, '-w', slapd.root.password, ...args], {
       env: { LDAPTLS_CACERT: bench.path('ldap-ca.pem') },
     });
-  /** The list as somebody reads it from there, DER. */
-  const held = (): Buffer => {
-    const wanted = [
-      '-LLL',
-      '-o',
-      'ldif-wrap=no',
-      '-s',
-      'base',
-      '-b',
-      entry,
-      'certificateRevocationList;binary',
-    ];
-    const [, text = ''] =
-      /certificateRevocationList;binary:: (\S+)/.exec(ldap('ldapsearch', ...wanted)) ?? [];
+  /** A list as somebody reads it from there, DER. */
+  const read = (dn: string, attribute: string): Buffer => {
+    const wanted = ['-LLL', '-o', 'ldif-wrap=no', '-s', 'base', '-b', dn, `${attribute};binary`];
+    const [, text = ''] = /List;binary:: (\S+)/.exec(ldap('ldapsearch', ...wanted)) ?? [];
     return Buffer.from(text, 'base64');
   };
+  const held = (): Buffer => read(entry, 'certificateRevocationList');
+  const ofRoot = (): Buffer => read(`cn=Test Root CA,${base}`, 'authorityRevocationList');
   const isServed = async (): Promise<boolean> => held().equals(await fetchPki('issuing-1.crl'));
   /** A certificate that is revoked at once. @returns what openssl says of it by the list in the directory */
   const revoke = async (name: string): Promise<void> => {
@@ -106,6 +98,9 @@ describeWithPeers(['openssl', 'slapd', 'ldapsearch'], 'lists in a directory', ()
     bench.write('one.ldif', await fetchPki('issuing-1.ldif'));
     ldap('ldapmodify', '-c', '-f', bench.path('one.ldif'));
     expect(await isServed()).toBe(true);
+    bench.write('root.ldif', await fetchPki('root.ldif'));
+    ldap('ldapmodify', '-c', '-f', bench.path('root.ldif'));
+    expect(ofRoot()).toEqual(await fetchPki('root.crl'));
     await revoke('first');
     expect(await isServed()).toBe(false);
     bench.write('two.ldif', await fetchPki('issuing-1.ldif'));
@@ -117,7 +112,7 @@ describeWithPeers(['openssl', 'slapd', 'ldapsearch'], 'lists in a directory', ()
 
   it('come there by themselves after each revocation, also into an entry that is not there', async () => {
     await broker.running.stop();
-    ldap('ldapdelete', entry);
+    ldap('ldapdelete', entry, `cn=Test Root CA,${base}`);
     appendFileSync(
       made.configFile,
       `  ldap-push:\n    url: ${slapd.ldapsUrl}\n    ca-file: ldap-ca.pem\n    bind-dn: ${slapd.root.dn}\n    password-file: secrets/ldap-pki\n`,
@@ -137,6 +132,7 @@ describeWithPeers(['openssl', 'slapd', 'ldapsearch'], 'lists in a directory', ()
     expect(judged('second')).toContain('certificate revoked');
     await until(async () => !((await metrics()) as { isBehind: boolean }).isBehind, 20_000);
     expect(await metrics()).toEqual({ up: 1, isBehind: false });
+    expect(ofRoot()).toEqual(await fetchPki('root.crl'));
   });
 
   it('come later from a server that hangs, and nothing waits for it', async () => {

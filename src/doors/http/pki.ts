@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { answerOcsp, authoritiesOf, crlAsLdif, type TlsRoom } from '../../broker/index.ts';
+import { answerOcsp, authoritiesOf, crlAsLdif, rootCrlAsLdif, type TlsRoom } from '../../broker/index.ts';
 import { sha256 } from '../../kernel/index.ts';
 
 interface Served {
@@ -36,18 +36,24 @@ export function findPki(tls: TlsRoom, path: string): Served | undefined {
   if (current === undefined) return undefined;
   if (ending === 'ldif') {
     if (isDelta) return undefined;
-    const text = crlAsLdif(authority.issuer, current.full, tls.ldapBase);
-    return { contentType: 'text/plain; charset=utf-8', bytes: Buffer.from(text) };
+    return ldif(crlAsLdif(authority.issuer, current.full, tls.ldapBase));
   }
   const times = { fromMs: current.publishedMs, untilMs: current.nextUpdateMs };
   return list(isDelta ? current.delta : current.full, ending, times);
 }
 
-function servedRoot({ root, rootCrl }: TlsRoom, ending: string): Served | undefined {
+function servedRoot(tls: TlsRoom, ending: string): Served | undefined {
+  const { root, rootCrl } = tls;
+  if (ending === 'ldif') return ldif(rootCrlAsLdif(tls));
   return ending === 'cer' ? certificate(root) : list(rootCrl, ending, {});
 }
 
 const certificate = (bytes: Buffer): Served => ({ contentType: 'application/pkix-cert', bytes });
+
+const ldif = (text: string): Served => ({
+  contentType: 'text/plain; charset=utf-8',
+  bytes: Buffer.from(text),
+});
 
 /** RFC 5280 section 4.2.1.13: `.crl` over HTTP is DER. */
 function list(der: Buffer, ending: string, times: Pick<Served, 'fromMs' | 'untilMs'>): Served | undefined {

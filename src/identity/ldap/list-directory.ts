@@ -17,25 +17,38 @@ export interface ListDirectoryOptions {
   readonly base: string;
 }
 
+export interface ListOfAuthority {
+  readonly commonName: string;
+  /** DER. */
+  readonly bytes: Buffer;
+  /** A root's is one of authorities. */
+  readonly of: 'certificates' | 'authorities';
+}
+
+const attributes = {
+  certificates: 'certificateRevocationList;binary',
+  authorities: 'authorityRevocationList;binary',
+} as const;
+
 /** An LDAP server from which others read lists of revoked certificates, as DCM on IBM i does. */
 export interface ListDirectory {
   /** `ldaps://host:port`. */
   readonly name: string;
   /**
-   * Puts a list (DER) into the entry of the authority with this common name, which is made when it is missing. One connection each time.
+   * Puts a list into the entry of the authority with this common name, which is made when it is missing. One connection each time.
    * @param signal lets go of the connection. @throws CodedError `identity.list_not_taken`; what the server has is then the old list, or already the new one
    */
-  put(commonName: string, list: Buffer, signal: AbortSignal): Promise<void>;
+  put(list: ListOfAuthority, signal: AbortSignal): Promise<void>;
 }
 
-/** @see RFC 4523 sections 2.4 and 3.6 */
+/** @see RFC 4523 sections 2.4, 2.5 and 3.6, RFC 4522 */
 export function createListDirectory(options: ListDirectoryOptions): ListDirectory {
   const { address, caPem, service, base } = options;
   const name = nameOf(address);
   return {
     name,
-    async put(commonName, list, signal) {
-      const dn = `cn=${escapeDnValue(commonName)},${base}`;
+    async put(list, signal) {
+      const dn = `cn=${escapeDnValue(list.commonName)},${base}`;
       try {
         const connection = await LdapConnection.open(address, { caPem, connectTimeoutMs });
         const letGo = (): void => connection.close();
@@ -48,7 +61,7 @@ export function createListDirectory(options: ListDirectoryOptions): ListDirector
             requestTimeoutMs,
           );
           if (resultCode !== 0) throw new ResultFault(resultCode, diagnostic);
-          await replace(connection, dn, commonName, list);
+          await replace(connection, dn, list);
         } finally {
           signal.removeEventListener('abort', letGo);
           connection.close();
@@ -67,10 +80,9 @@ export function createListDirectory(options: ListDirectoryOptions): ListDirector
 async function replace(
   connection: LdapConnection,
   dn: string,
-  commonName: string,
-  list: Buffer,
+  { commonName, bytes, of }: ListOfAuthority,
 ): Promise<void> {
-  const attribute = { type: 'certificateRevocationList;binary', value: list };
+  const attribute = { type: attributes[of], value: bytes };
   try {
     await connection.replace(dn, attribute, requestTimeoutMs);
   } catch (error) {
