@@ -41,6 +41,17 @@ export interface CosigningParts {
   readonly observe: (what: string, error: unknown) => void;
 }
 
+/** What a person may want to know of one witness. */
+export interface WitnessState {
+  /** In the policy. */
+  readonly name: string;
+  readonly state: 'up' | 'down' | 'unknown';
+  /** The newest checkpoint that it cosigned, and when by its own clock. */
+  readonly cosigned: { readonly size: bigint; readonly atMs: number } | undefined;
+  /** Of the last try, if that failed. */
+  readonly failure: { readonly code: string; readonly detail: string } | undefined;
+}
+
 /** What is known of one witness. */
 interface Asked {
   readonly name: string;
@@ -55,6 +66,8 @@ interface Asked {
   retryAtElapsedMs: number;
   /** Its failure stands in the log. */
   told: boolean;
+  cosigned: WitnessState['cosigned'];
+  failure: WitnessState['failure'];
 }
 
 /** The checkpoint that all witnesses are asked about now. */
@@ -112,6 +125,8 @@ export class Cosigning {
           failures: 0,
           retryAtElapsedMs: 0,
           told: false,
+          cosigned: undefined,
+          failure: undefined,
         },
       ];
     });
@@ -130,6 +145,14 @@ export class Cosigning {
   /** What the policy asks for, for people. */
   get quorum(): string {
     return this.#parts.policy.quorum;
+  }
+
+  /** Every witness that is asked, in the order of the policy. */
+  states(): readonly WitnessState[] {
+    return this.#asked.map(({ name, cosigned, failure }) => {
+      const known = cosigned === undefined ? 'unknown' : 'up';
+      return { name, state: failure === undefined ? known : 'down', cosigned, failure };
+    });
   }
 
   /** Every second: begins a round when the log has grown, asks who has not answered. Waits for no witness. @throws CodedError `store.…` */
@@ -197,11 +220,13 @@ export class Cosigning {
     const cosigners = await cosignersOf(kept, { store, policy });
     this.#looked = kept.note;
     for (const witness of this.#asked) {
-      if (!cosigners.has(witness.name)) continue;
+      const seconds = cosigners.get(witness.name);
+      if (seconds === undefined) continue;
       witness.outrun = 0;
+      hasCosigned(witness, kept.size, seconds);
       if (witness.size < kept.size) witness.size = kept.size;
     }
-    if (cosigners.size > 0 && meetsQuorum(policy, cosigners)) this.#becomesNewest(kept);
+    if (cosigners.size > 0 && meetsQuorum(policy, new Set(cosigners.keys()))) this.#becomesNewest(kept);
   }
 
   #becomesNewest(kept: CosignedCheckpoint): void {
@@ -253,6 +278,7 @@ export class Cosigning {
       const line = await this.#cosignature(witness, round);
       if (line === undefined) return;
       witness.failures = 0;
+      witness.failure = undefined;
       witness.outrun = 0;
       round.lines.set(witness.name, line);
       if (this.#round === round) this.#keep(round);
@@ -279,6 +305,7 @@ export class Cosigning {
         const found = findCosignature(text, answer.lines, witness.key);
         if (found === undefined || found === 'broken') throw badCosignature(witness.name);
         witness.size = size;
+        hasCosigned(witness, size, found.seconds);
         return found.line;
       }
       // Nobody can have shown it more entries than there are.
@@ -296,12 +323,16 @@ export class Cosigning {
   async #failed(witness: Asked, error: unknown): Promise<void> {
     const { stopwatch, observe } = this.#parts;
     witness.failures += 1;
+    witness.failure = {
+      code: error instanceof CodedError ? error.code : 'witness.fault',
+      detail: error instanceof Error ? error.message : 'unknown',
+    };
     const pauseMs = Math.min(longestPauseMs, betweenRoundsMs * 2 ** (witness.failures - 1));
     witness.retryAtElapsedMs = stopwatch.elapsedMs() + pauseMs;
     if (witness.told || witness.failures < failuresToTell) return;
     witness.told = true;
     observe(`the witness ${witness.name} does not cosign`, error);
-    await this.#tell(witness, error instanceof CodedError ? error.code : 'witness.fault');
+    await this.#tell(witness, witness.failure.code);
   }
 
   /** Once when it fails, once when it is back. */
@@ -335,6 +366,12 @@ export class Cosigning {
         observe('keeping a cosigned checkpoint failed', error);
       });
   }
+}
+
+/** An older one, told late, changes nothing. */
+function hasCosigned(witness: Asked, size: bigint, seconds: bigint): void {
+  if (witness.cosigned !== undefined && witness.cosigned.size > size) return;
+  witness.cosigned = { size, atMs: Number(seconds) * 1000 };
 }
 
 function badCosignature(name: string): CodedError {

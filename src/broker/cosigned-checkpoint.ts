@@ -5,13 +5,13 @@ import type { CosignedCheckpoint, Reads } from './unit-of-work.ts';
 /**
  * The witnesses whose cosignatures a kept checkpoint really bears. What the database says of it does not count: nobody stands for
  * one that speaks of another size than its row, of another log, or of other entries than the log has now.
- * @returns names within the policy. @throws CodedError `store.…`
+ * @returns names within the policy, and when each cosigned, in seconds of its own clock. @throws CodedError `store.…`
  */
 export async function cosignersOf(
   { size, note }: CosignedCheckpoint,
   { store, policy }: { readonly store: Pick<Reads, 'logHead' | 'readTile'>; readonly policy: WitnessPolicy },
-): Promise<ReadonlySet<string>> {
-  const cosigners = new Set<string>();
+): Promise<ReadonlyMap<string, bigint>> {
+  const cosigners = new Map<string, bigint>();
   const checkpoint = parsed(note);
   if (checkpoint?.size !== size) return cosigners;
   const head = await store.logHead();
@@ -22,7 +22,7 @@ export async function cosignersOf(
   const { text, lines } = cutNote(note);
   for (const { name, key } of policy.witnesses) {
     const found = findCosignature(text, lines, key);
-    if (found !== undefined && found !== 'broken') cosigners.add(name);
+    if (found !== undefined && found !== 'broken') cosigners.set(name, found.seconds);
   }
   return cosigners;
 }

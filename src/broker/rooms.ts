@@ -44,7 +44,8 @@ export interface Rooms {
   /** Where the newest checkpoint is kept outside of the database. */
   readonly checkpointKeep: CheckpointKeep;
   /** Asks the witnesses; undefined: there are none, and a rollback by the operator is not excluded. */
-  readonly cosigning?: Pick<Cosigning, 'look' | 'covering' | 'newest' | 'isFailing'> | undefined;
+  readonly cosigning?:
+    Pick<Cosigning, 'look' | 'covering' | 'newest' | 'isFailing' | 'quorum' | 'states'> | undefined;
   readonly krl: KrlPublisher;
   readonly hosts: HostRooms;
   /** Undefined: this broker has no authority for TLS. */

@@ -200,6 +200,8 @@ describe('a refused request', () => {
     const cosigning: Rooms['cosigning'] = state && {
       ...state,
       newest: undefined,
+      quorum: 'G',
+      states: () => [],
       look: nothing,
       covering: async () => undefined,
     };

@@ -12,6 +12,7 @@ import { loadPolicy } from '../../src/main/load.ts';
 import { initWitness } from '../../src/main/operator/witness.ts';
 import { formatPublicKey, publicKeyFromKeyObject } from '../../src/ssh/index.ts';
 import { alice, boss, makeBrokerFolder, type BrokerFolder } from '../support/broker.ts';
+import { ask } from '../doors/http/support.ts';
 import { codeOf } from '../support/code-of.ts';
 import { freePort } from '../support/free-port.ts';
 import {
@@ -24,6 +25,8 @@ import {
   type Served,
   type Spoken,
 } from '../support/serve.ts';
+import { parseMetrics } from '../support/prometheus.ts';
+import { makeSinkTls, type SinkTls } from '../support/sink-tls.ts';
 
 const policy = `version: 1
 roles:
@@ -57,13 +60,15 @@ let policyText: string;
 const running = new Map<string, Spoken>();
 let silent: Server;
 
-/** The real command’s folder, on a port of its own. */
+/** The real command’s folder, on a port of its own; the first one speaks TLS. */
 async function newWitness(name: string): Promise<WitnessProcess> {
   const home = join(folder, name);
   const { value } = await initWitness({ folder: home, name: `witness.example/${name}`, logs: [logKey] });
   const { verifierKey, config } = value as { readonly verifierKey: string; readonly config: string };
   const port = await freePort();
-  writeFileSync(config, readFileSync(config, 'utf8').replace('8744', String(port)));
+  const pair = `{ certificate: ${tls.certificateFile('server')}, key: ${tls.keyFile('server')} }`;
+  const text = readFileSync(config, 'utf8').replace('8744', String(port));
+  writeFileSync(config, name === 'w1' ? text.replace(/^# tls: .*$/m, `tls: ${pair}`) : text);
   return {
     vkey: verifierKey,
     port,
@@ -91,9 +96,30 @@ async function withClient<Value>(
 const sign = (profile: string): Promise<{ readonly serial: bigint }> =>
   withClient(session, (client) => client.sign(key(), { profile }));
 
+/** What Prometheus reads. */
+async function series(): Promise<ReadonlyMap<string, number>> {
+  const text = (await ask(made, { path: '/metrics' })).body.toString('utf8');
+  return new Map([...parseMetrics(text).values()].flatMap((family) => [...family.series]));
+}
+
+/** What `/readyz` says of the witnesses: name and state, and the words behind. */
+async function readiness(): Promise<ReadonlyMap<string, string>> {
+  const { dependencies } = (await ask(made, { path: '/readyz' })).json() as {
+    readonly dependencies: readonly {
+      readonly name: string;
+      readonly state: string;
+      readonly detail: string;
+    }[];
+  };
+  const shown = dependencies.filter(({ name }) => name.startsWith('witness'));
+  return new Map(shown.map(({ name, state, detail }) => [name, `${state}: ${detail}`]));
+}
+
+let tls: SinkTls;
 let witnesses: readonly WitnessProcess[];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-witnesses-'));
+  tls = makeSinkTls(join(folder, 'tls'));
   made = await makeBrokerFolder({ policy, people: [boss, alice] });
   logKey = readFileSync(made.logKeyFile, 'utf8').trim();
   witnesses = await Promise.all(['w1', 'w2', 'w3'].map(newWitness));
@@ -103,7 +129,8 @@ beforeAll(async () => {
   const address = silent.address();
   const silentPort = typeof address === 'object' && address !== null ? address.port : 0;
   const lines = witnesses.map(
-    ({ vkey, port }, nth) => `witness W${nth + 1} ${vkey} http://127.0.0.1:${nth === 2 ? silentPort : port}`,
+    ({ vkey, port }, nth) =>
+      `witness W${nth + 1} ${vkey} http${nth === 0 ? 's' : ''}://127.0.0.1:${nth === 2 ? silentPort : port}`,
   );
   policyText = [`log ${logKey}`, ...lines, 'group G 2 W1 W2 W3', 'quorum G', ''].join('\n');
   writeFileSync(join(made.folder, 'witnesses.policy'), policyText, { mode: 0o600 });
@@ -123,7 +150,10 @@ describe('a broker with two witnesses of three', () => {
     const asks = async (): Promise<unknown> => loadPolicy(loadConfig(made.configFile));
     expect(await codeOf(asks())).toBe('main.no_witness');
     const config = readFileSync(made.configFile, 'utf8');
-    writeFileSync(made.configFile, config.replace(/^log:$/m, 'log:\n  witnesses: witnesses.policy'));
+    writeFileSync(
+      made.configFile,
+      config.replace(/^log:$/m, `log:\n  witnesses: witnesses.policy\n  witness-ca-file: ${tls.caFile}`),
+    );
     writeFileSync(join(made.folder, 'witnesses.policy'), 'quorum none\n', { mode: 0o600 });
     expect(await codeOf(asks())).toBe('main.no_witness');
     writeFileSync(join(made.folder, 'witnesses.policy'), policyText, { mode: 0o600 });
@@ -156,6 +186,26 @@ describe('a broker with two witnesses of three', () => {
     const foreign = policyText.replace(`log ${logKey}\n`, '');
     expect((await verifyBundle(file, { verifierKey: logKey, witnessPolicy: foreign })).exitCode).toBe(0);
     expect((await verifyBundle(file, { verifierKey: logKey, witnessPolicy: 'quorum\n' })).exitCode).toBe(2);
+  });
+
+  it('shows in metrics and readiness what each of them has cosigned, and when', async () => {
+    const metrics = await series();
+    expect(metrics.get('sallyport_witness_quorum{quorum="G"}')).toBe(1);
+    expect(metrics.get('sallyport_witness_quorum_entries{quorum="G"}')).toBeGreaterThan(1);
+    for (const witness of ['W1', 'W2']) {
+      expect(metrics.get(`sallyport_witness_up{witness="${witness}"}`)).toBe(1);
+      expect(metrics.get(`sallyport_witness_cosigned_entries{witness="${witness}"}`)).toBeGreaterThan(1);
+      expect(
+        metrics.get(`sallyport_witness_cosigned_timestamp_seconds{witness="${witness}"}`),
+      ).toBeGreaterThan(1e9);
+    }
+    // The third has said nothing yet, or was given up.
+    expect(metrics.get('sallyport_witness_up{witness="W3"}')).toBeLessThan(1);
+    expect(metrics.has('sallyport_witness_cosigned_entries{witness="W3"}')).toBe(false);
+    const shown = await readiness();
+    expect(shown.get('witnesses')).toMatch(/^up: a quorum has cosigned \d+ entries$/);
+    expect(shown.get('witness:W1')).toMatch(/^up: cosigned \d+ entries \d+ s ago$/);
+    expect(shown.get('witness:W3')).toMatch(/^(?:unknown|down): has cosigned nothing yet/);
   });
 
   it('revokes what it cannot hand out when a witness was killed, and lets nothing else wait', async () => {
@@ -191,6 +241,12 @@ describe('a broker with two witnesses of three', () => {
     expect(await issued()).toEqual(before);
     const { items } = await withClient(admin, (client) => client.searchLog({ type: 'cred.issue_denied' }));
     expect(items.map(({ entry }) => entry['reason_code'])).toEqual(['accounting.no_quorum']);
+    expect((await series()).get('sallyport_witness_quorum{quorum="G"}')).toBe(0);
+    const shown = await readiness();
+    expect(shown.get('witnesses')).toMatch(/^down: no quorum: certificates that must wait .* are refused; /);
+    expect(shown.get('witness:W1')).toMatch(
+      /^down: cosigned .*nothing listens there.* \(witness\.unreachable\)$/,
+    );
   });
 
   it('goes on when the killed witness is back with what it remembers', async () => {

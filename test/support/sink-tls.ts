@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { run } from './slapd.ts';
 
 /** Names of the certificates that `makeSinkTls` makes. */
-export type Holder = 'server' | 'elsewhere' | 'client' | 'stranger';
+export type Holder = 'server' | 'elsewhere' | 'expired' | 'client' | 'stranger';
 
 export interface SinkTls {
   /** Of the authority of everybody but `stranger`, who has one of their own. */
@@ -17,6 +17,7 @@ export interface SinkTls {
 const subjects: Readonly<Record<Holder, string>> = {
   server: 'IP:127.0.0.1,DNS:localhost',
   elsewhere: 'DNS:elsewhere.example.com',
+  expired: 'IP:127.0.0.1,DNS:localhost',
   client: 'DNS:broker.example.com',
   stranger: 'IP:127.0.0.1,DNS:localhost',
 };
@@ -36,10 +37,11 @@ export function makeSinkTls(folder: string): SinkTls {
     );
   for (const [holder, names] of Object.entries(subjects)) {
     const ca = holder === 'stranger' ? 'stranger-ca' : 'ca';
+    const days = holder === 'expired' ? -1 : 30;
     writeFileSync(join(folder, `${holder}.cnf`), `subjectAltName=${names}\n`);
     for (const command of [
       `req ${newKey} -keyout ${holder}.key -out ${holder}.csr -subj /CN=${holder}`,
-      `x509 -req -in ${holder}.csr -CA ${ca}.crt -CAkey ${ca}.key -CAcreateserial -days 30 -out ${holder}.crt -extfile ${holder}.cnf`,
+      `x509 -req -in ${holder}.csr -CA ${ca}.crt -CAkey ${ca}.key -CAcreateserial -days ${days} -out ${holder}.crt -extfile ${holder}.cnf`,
     ])
       run('openssl', command.split(' '), { cwd: folder });
     chmodSync(join(folder, `${holder}.key`), 0o600);

@@ -12,7 +12,8 @@ export interface Dependency {
 
 /**
  * Ready means: logins can be answered and recorded. One directory of several that is down leaves the broker ready, and says so;
- * without its store or its list it is not. Sinks are shown and do not count: entries wait for them in the log.
+ * without its store or its list it is not. Sinks and witnesses are shown and do not count: entries wait for the ones in the log,
+ * and only certificates whose profile says so for the others.
  */
 export async function readiness(
   rooms: Rooms,
@@ -33,7 +34,7 @@ export async function readiness(
   const anyDirectory = directories.some(({ state }) => state !== 'down');
   return {
     ready: store.state === 'up' && list.state === 'up' && anyDirectory,
-    dependencies: [store, list, ...directories, ...(await sinkStates(rooms))],
+    dependencies: [store, list, ...directories, ...(await sinkStates(rooms)), ...witnessStates(rooms)],
   };
 }
 
@@ -90,4 +91,27 @@ async function sinkStates(rooms: Rooms): Promise<readonly Dependency[]> {
     // The database does not answer, which the store's own line says.
     return [];
   }
+}
+
+/** The quorum, and each witness; nothing where there are none. */
+function witnessStates({ cosigning, clock }: Rooms): readonly Dependency[] {
+  if (cosigning === undefined) return [];
+  const { newest, isFailing } = cosigning;
+  const known = newest === undefined ? 'unknown' : 'up';
+  const words = [
+    ...(isFailing ? ['no quorum: certificates that must wait for one are refused'] : []),
+    newest === undefined
+      ? 'no quorum has cosigned anything yet'
+      : `a quorum has cosigned ${newest.size} entries`,
+  ];
+  const each = cosigning.states().map(({ name, state, cosigned, failure }): Dependency => {
+    const ageSeconds = cosigned && Math.max(0, Math.round((clock.nowMs() - cosigned.atMs) / 1000));
+    const seen =
+      cosigned === undefined
+        ? 'has cosigned nothing yet'
+        : `cosigned ${cosigned.size} entries ${ageSeconds} s ago`;
+    const fault = failure === undefined ? [] : [`${failure.detail} (${failure.code})`];
+    return { name: `witness:${name}`, state, detail: [seen, ...fault].join('; ') };
+  });
+  return [{ name: 'witnesses', state: isFailing ? 'down' : known, detail: words.join('; ') }, ...each];
 }

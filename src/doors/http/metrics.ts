@@ -3,6 +3,7 @@ import { countHosts, type Rooms } from '../../broker/index.ts';
 import { createListGauges } from './list-metrics.ts';
 import { createProbeGauges } from './probe-metrics.ts';
 import { heldPeople } from './health.ts';
+import { createWitnessGauges } from './witness-metrics.ts';
 
 /** What Prometheus reads at /metrics. */
 export interface Metrics {
@@ -74,6 +75,7 @@ export function createMetrics(): Metrics {
   );
   const bringProbesUpToDate = createProbeGauges(registers);
   const bringListsUpToDate = createListGauges(registers);
+  const bringWitnessesUpToDate = createWitnessGauges(registers);
   const followedUp = gauge(
     'sallyport_departures_followed',
     '1 the directory is followed, 0 that fails, -1 another broker does or not yet.',
@@ -127,6 +129,7 @@ export function createMetrics(): Metrics {
       }
       await bringProbesUpToDate(rooms);
       bringListsUpToDate(rooms);
+      bringWitnessesUpToDate(rooms);
       const waiting = await heldPeople(rooms);
       for (const follower of rooms.followers) {
         const { directory, state, lookedMs, doubtful: inDoubt } = follower.state();

@@ -2,6 +2,7 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { WitnessAnswer, WitnessClient, WitnessRequest } from '../../broker/index.ts';
 import { CodedError, printable } from '../../kernel/index.ts';
+import { unreachable } from './failures.ts';
 
 export interface HttpWitnessOptions {
   /** Submission prefix: `https://…`, or `http://` on this machine. */
@@ -112,13 +113,5 @@ function read({ statusCode, headers }: IncomingMessage, body: string): WitnessAn
 function badAnswer(why: string): CodedError {
   return new CodedError('witness.bad_answer', `The witness answered with something else: ${why}.`, {
     next: 'Check the address in the policy file.',
-  });
-}
-
-function unreachable({ origin }: URL, cause: unknown): CodedError {
-  const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
-  return new CodedError('witness.unreachable', `The witness at ${origin} cannot be reached (${why}).`, {
-    next: 'Check the address in the policy file, and `log.witness-ca-file` where its certificate is of your own.',
-    cause,
   });
 }
