@@ -74,3 +74,4 @@ export * from './unit-of-work.ts';
 export * from './waiting-hosts.ts';
 export * from './who-could.ts';
 export { voidOwed } from './void-serial.ts';
+export { UnreleasedSearch } from './withdraw-unreleased.ts';

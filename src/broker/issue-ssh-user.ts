@@ -167,7 +167,12 @@ function issueEntry(
     subject: caller.person.id,
     fields: {
       cred: { ...credentialFields(credential), options },
-      decision: { rule: grant.rule, version: grant.policyVersion },
+      decision: {
+        rule: grant.rule,
+        version: grant.policyVersion,
+        // What a start after a crash goes by: src/broker/withdraw-unreleased.ts.
+        ...(grant.requireWitness && { witness: 'required' }),
+      },
     },
     reason: request.reason,
   });

@@ -6,10 +6,11 @@ import { catchUpCrls } from './tls-room.ts';
 import type { SerialBlock } from './unit-of-work.ts';
 import { publishTrust } from './publish-trust.ts';
 import { voidOwed } from './void-serial.ts';
+import { UnreleasedSearch } from './withdraw-unreleased.ts';
 
 /**
  * Brings the house in order before the door opens. One transaction: the start is an entry, and serials that a broker which is gone
- * reserved and never released become void. Then the list is published when it is missing or behind.
+ * reserved and never released become void. Certificates that waited for a quorum when their broker died are revoked. Then the list is published when it is missing or behind.
  * @throws CodedError `revocation.other_authority`, `store.…`
  */
 export async function startUp(rooms: Rooms, facts: Readonly<Record<string, EntryValue>>): Promise<void> {
@@ -31,6 +32,7 @@ export async function startUp(rooms: Rooms, facts: Readonly<Record<string, Entry
     ];
     return { change: { settleAbandoned: true, entries }, result: undefined };
   });
+  await new UnreleasedSearch(rooms).atStart();
   await rooms.krl.resume();
   await publishTrust(rooms);
   if (rooms.tls !== undefined) {

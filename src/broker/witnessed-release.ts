@@ -2,6 +2,7 @@ import { CodedError } from '../kernel/index.ts';
 import { credentialFields, fromCaller } from './entries.ts';
 import type { Rooms, SignedIn } from './rooms.ts';
 import type { Credential } from './unit-of-work.ts';
+import { withdrawal } from './withdraw-unreleased.ts';
 
 /** Longer than a witness takes to answer, shorter than clients wait. */
 const quorumWaitMs = 10_000;
@@ -49,18 +50,14 @@ export async function waitForQuorum(
 
 async function withdraw(rooms: Rooms, credential: Credential, caller: SignedIn): Promise<void> {
   const atMs = rooms.clock.nowMs();
+  const { fields, personal } = fromCaller(caller);
   await rooms.store.commit({
     revoke: { credentials: [credential], atMs, reason: 'not handed out: no quorum of witnesses' },
     entries: [
       {
-        type: 'cred.revoke',
-        outcome: 'success',
-        reasonCode: 'accounting.no_quorum',
-        timeMs: atMs,
-        actor: { kind: 'broker' },
-        subject: { uid: credential.personId },
-        fields: { ...fromCaller(caller).fields, cred: credentialFields(credential) },
-        personal: fromCaller(caller).personal,
+        ...withdrawal(credential, { atMs, code: 'accounting.no_quorum' }),
+        fields: { ...fields, cred: credentialFields(credential) },
+        personal,
       },
     ],
   });

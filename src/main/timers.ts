@@ -7,6 +7,7 @@ import {
   keepCheckpoint,
   refreshTrust,
   settleAbandoned,
+  UnreleasedSearch,
   voidOwed,
   type DirectoryFollower,
   type PeopleWatch,
@@ -61,6 +62,7 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     if (when === 'also now') begin();
     return timer;
   };
+  const unreleased = new UnreleasedSearch(rooms);
   const timers = [
     every(heartbeatEveryMs, 'heartbeat', () => heartbeat(rooms)),
     ...watches.map((watch) =>
@@ -83,6 +85,9 @@ export function startTimers(rooms: Rooms, work: TimedWork, log: Logger): Timers 
     ),
     every(settleEveryMs, 'settling what dead brokers left', () => settleAbandoned(rooms)),
     every(settleEveryMs, 'declaring serials void', () => voidOwed(rooms)),
+    ...(rooms.cosigning === undefined
+      ? []
+      : [every(settleEveryMs, 'withdrawing what was not handed out', () => unreleased.look())]),
     every(refreshEveryMs, 'refreshing the bundles of hosts', () => refreshTrust(rooms)),
     every(judgeEveryMs, 'judging logins', () => followLogins(rooms)),
     every(pruneEveryMs, 'pruning the list', () => rooms.krl.prune()),
