@@ -1,8 +1,9 @@
 import type { SshHostIssuer } from '../issuance/index.ts';
 import { expiredMarginSeconds, signKrl, type ListWorker, type RevokedSet } from '../revocation/index.ts';
-import { isCodedError, type SshBlob } from '../kernel/index.ts';
+import { type CodedError, isCodedError, type SshBlob } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
+import { refuseLosses } from './refuse-losses.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { Publication } from './unit-of-work.ts';
 
@@ -25,6 +26,7 @@ export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
 export class KrlPublisher {
   readonly #parts: KrlParts;
   #current: Publication | undefined;
+  #refusal: CodedError | undefined;
   readonly #runs = new SharedRuns(() => this.#publishOrAdopt());
   #listeners: (() => void)[] = [];
 
@@ -42,7 +44,12 @@ export class KrlPublisher {
     this.#listeners.push(listener);
   }
 
-  /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old list stays. */
+  /** Why the newest list was refused, until one is published or taken over. */
+  get refusal(): CodedError | undefined {
+    return this.#refusal;
+  }
+
+  /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `revocation.list_lost`, `store.…`; the old list stays. */
   publish(): Promise<Publication> {
     return this.#runs.run();
   }
@@ -95,6 +102,7 @@ export class KrlPublisher {
 
   #serve(publication: Publication): void {
     this.#current = publication;
+    this.#refusal = undefined;
     for (const listener of this.#listeners) listener();
   }
 
@@ -134,6 +142,27 @@ export class KrlPublisher {
     }
   }
 
+  async #refuseLosses(bytes: Buffer, logSize: bigint, nowMs: number): Promise<void> {
+    const { issuer, hostIssuer } = this.#parts;
+    const authorities = [issuer, hostIssuer].map(({ caFingerprint, caKey }) => ({
+      caFingerprint,
+      caKey: caKey.blob,
+    }));
+    const current = this.#current;
+    try {
+      await refuseLosses(this.#parts, {
+        bytes,
+        logSize,
+        forgottenBefore: forgottenBefore(nowMs),
+        current,
+        authorities,
+      });
+    } catch (error) {
+      if (isCodedError(error, 'revocation.list_lost')) this.#refusal = error;
+      throw error;
+    }
+  }
+
   async #publish(): Promise<Publication> {
     const { store, issuer, listSigner, worker, clock } = this.#parts;
     const nowMs = clock.nowMs();
@@ -153,6 +182,7 @@ export class KrlPublisher {
       version,
       nowMs,
     );
+    await this.#refuseLosses(assembled.bytes, size, nowMs);
     const krl = await signKrl(assembled, listSigner);
     const publication: Publication = { kind: 'krl', version, publishedMs: nowMs, revocations, ...krl };
     await store.commit({

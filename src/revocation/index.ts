@@ -4,6 +4,7 @@
  * Specification: OpenSSH PROTOCOL.krl, PROTOCOL.sshsig; RFC 5280 section 5, RFC 6960.
  */
 export * from './crl-publication.ts';
+export * from './krl-losses.ts';
 export * from './krl-publication.ts';
 export * from './ocsp-answers.ts';
 export { ListWorker } from './list-worker.ts';

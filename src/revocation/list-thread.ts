@@ -1,6 +1,7 @@
 // The other end of list-worker.ts: a thread that assembles and checks long lists.
 import { parentPort } from 'node:worker_threads';
 import { CodedError, type SshBlob } from '../kernel/index.ts';
+import { lossesOf } from './krl-losses.ts';
 import { assembleKrl, isIntactKrl } from './krl-publication.ts';
 import type { ListAnswer, ListTask } from './list-worker.ts';
 
@@ -14,6 +15,15 @@ function answerTo(id: number, task: ListTask): ListAnswer {
     if (task.kind === 'check') {
       const kept = { ...task.kept, bytes: Buffer.from(task.kept.bytes) };
       return { id, value: isIntactKrl(kept, task.caKeys.map(blobOf)) };
+    }
+    if (task.kind === 'compare') {
+      const { after, before, since } = task.change;
+      const change = {
+        after: Buffer.from(after),
+        before: before && Buffer.from(before),
+        since: since.map(({ caKey, serials }) => ({ caKey: blobOf(caKey), serials })),
+      };
+      return { id, value: lossesOf(change) };
     }
     const { hosts } = task.set;
     const set = {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { CodedError, type SshBlob } from '../kernel/index.ts';
+import { type ListChange, type ListLoss, lossesOf } from './krl-losses.ts';
 import { assembleKrl, isIntactKrl, type AssembledKrl, type RevokedSet } from './krl-publication.ts';
 
 /** Shorter lists take less time than asking another thread does. */
@@ -9,11 +10,14 @@ const fewBytes = 16 * 1024;
 /** What the thread is asked. */
 export type ListTask =
   | { readonly kind: 'assemble'; readonly set: RevokedSet; readonly version: bigint; readonly nowMs: number }
-  | { readonly kind: 'check'; readonly kept: KeptList; readonly caKeys: readonly SshBlob[] };
+  | { readonly kind: 'check'; readonly kept: KeptList; readonly caKeys: readonly SshBlob[] }
+  | { readonly kind: 'compare'; readonly change: ListChange };
+
+type ListValue = AssembledKrl | boolean | readonly ListLoss[];
 
 /** What it answers: a value, or a refusal in parts, because errors lose their class on the way. */
 export type ListAnswer = { readonly id: number } & (
-  | { readonly value: AssembledKrl | boolean }
+  | { readonly value: ListValue }
   | {
       readonly refusal: {
         readonly code: string;
@@ -26,7 +30,7 @@ export type ListAnswer = { readonly id: number } & (
 type KeptList = Parameters<typeof isIntactKrl>[0];
 
 interface Asked {
-  readonly done: (value: AssembledKrl | boolean) => void;
+  readonly done: (value: ListValue) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -44,7 +48,7 @@ export class ListWorker {
     const here = (): AssembledKrl => assembleKrl(set, version, nowMs);
     if (set.serials.length < fewSerials) return here();
     const answer = await this.#ask({ kind: 'assemble', set, version, nowMs }, here);
-    if (typeof answer === 'boolean') throw new Error('a list was asked for');
+    if (typeof answer === 'boolean' || isLosses(answer)) throw new Error('a list was asked for');
     const { bytes, toBeSigned, sha256 } = answer;
     // A Buffer arrives as a plain array of bytes.
     return { bytes: bufferOver(bytes), toBeSigned: bufferOver(toBeSigned), sha256 };
@@ -58,14 +62,25 @@ export class ListWorker {
     return (await this.#ask({ kind: 'check', kept: { bytes, sha256, version }, caKeys }, here)) === true;
   }
 
+  /** As `lossesOf`. @throws CodedError `ssh.…` */
+  async losses(change: ListChange): Promise<readonly ListLoss[]> {
+    const here = (): readonly ListLoss[] => lossesOf(change);
+    const { after, before, since } = change;
+    const few = since.every(({ serials }) => serials.length < fewSerials);
+    if (few && after.length < fewBytes && (before?.length ?? 0) < fewBytes) return here();
+    const answer = await this.#ask({ kind: 'compare', change }, here);
+    if (!isLosses(answer)) throw new Error('losses were asked for');
+    return answer.map((loss) => ({ ...loss, caKey: bufferOver(loss.caKey) as SshBlob }));
+  }
+
   /** Ends the thread; what it was asked is done here. */
   async close(): Promise<void> {
     await this.#thread?.terminate();
   }
 
-  async #ask(task: ListTask, here: () => AssembledKrl | boolean): Promise<AssembledKrl | boolean> {
+  async #ask(task: ListTask, here: () => ListValue): Promise<ListValue> {
     try {
-      return await new Promise<AssembledKrl | boolean>((done, failed) => {
+      return await new Promise<ListValue>((done, failed) => {
         const id = this.#nextId++;
         this.#asked.set(id, { done, failed });
         this.#thread ??= this.#start();
@@ -103,6 +118,10 @@ export class ListWorker {
     thread.once('exit', () => ended(new Error('the thread of the lists ended')));
     return thread;
   }
+}
+
+function isLosses(value: ListValue): value is readonly ListLoss[] {
+  return Array.isArray(value);
 }
 
 function bufferOver(bytes: Uint8Array): Buffer {

@@ -23,7 +23,10 @@ export async function readiness(
   const list: Dependency = {
     name: 'krl',
     state: krl === undefined ? 'down' : 'up',
-    detail: krl === undefined ? 'no list has been published' : `version ${krl.version}`,
+    detail: [
+      krl === undefined ? 'no list has been published' : `version ${krl.version}`,
+      ...(rooms.krl.refusal === undefined ? [] : [rooms.krl.refusal.message]),
+    ].join('; '),
   };
   const held = await heldPeople(rooms);
   const directories = rooms.identity.health().map(({ directory, state, detail }): Dependency => ({

@@ -1,0 +1,206 @@
+import { generateKeyPairSync } from 'node:crypto';
+import * as fc from 'fast-check';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { credentialFields } from '../../src/broker/entries.ts';
+import { KrlPublisher, type Credential, type Publication, type Store } from '../../src/broker/index.ts';
+import { createSshHostIssuer, createSshUserIssuer } from '../../src/issuance/index.ts';
+import { systemRandom, type SshBlob } from '../../src/kernel/index.ts';
+import { createSigner } from '../../src/keys/index.ts';
+import { expiredMarginSeconds, ListWorker, lossesOf } from '../../src/revocation/index.ts';
+import { encodeKrl, parseKrl } from '../../src/ssh/index.ts';
+import { credential, entry, implementations, start, type Place } from '../contract/store-fixture.ts';
+import { codeOf } from '../support/code-of.ts';
+
+const newSigner = () => createSigner(generateKeyPairSync('ed25519').privateKey);
+const issuer = createSshUserIssuer({ signer: newSigner(), random: systemRandom });
+const hostIssuer = createSshHostIssuer({ signer: newSigner(), random: systemRandom });
+const ca = issuer.caFingerprint;
+
+function listOf(serials: readonly bigint[], caKey: SshBlob = issuer.caKey.blob): Buffer {
+  return encodeKrl({
+    version: 1n,
+    generatedSeconds: 0n,
+    comment: '',
+    certificates: [{ caKey, serials: BigUint64Array.from(serials), keyIds: [] }],
+    keys: [],
+    sha256: [],
+  });
+}
+
+describe('what a list has lost', () => {
+  const caKey = issuer.caKey.blob;
+  const lost = (after: readonly bigint[], before: readonly bigint[] | undefined, since: readonly bigint[]) =>
+    lossesOf({
+      after: listOf(after),
+      before: before && listOf(before),
+      since: [{ caKey, serials: BigUint64Array.from(since) }],
+    }).flatMap(({ firsts, lasts }) =>
+      [...firsts].flatMap((first, nth) =>
+        Array.from({ length: Number((lasts[nth] ?? first) - first) + 1 }, (_, at) => first + BigInt(at)),
+      ),
+    );
+
+  it('is what stood in the one before or was revoked since, and is not in it', () => {
+    const serials = fc.array(fc.bigInt({ min: 1n, max: 60n }), { maxLength: 40 });
+    fc.assert(
+      fc.property(serials, fc.option(serials, { nil: undefined }), serials, (after, before, since) => {
+        const expected = new Set([...(before ?? []), ...since].filter((one) => !after.includes(one)));
+        expect(lost(after, before, since)).toEqual(
+          [...expected].toSorted((one, other) => Number(one - other)),
+        );
+      }),
+      { seed: 4, numRuns: 500 },
+    );
+  });
+
+  it('is not what another CA revoked', () => {
+    const other = hostIssuer.caKey.blob;
+    const before = listOf([1n, 2n], other);
+    const since = [{ caKey, serials: BigUint64Array.of(7n) }];
+    expect(lossesOf({ after: listOf([7n]), before, since })).toEqual([]);
+    const hosts = [{ caKey: other, serials: BigUint64Array.of() }];
+    expect(lossesOf({ after: listOf([1n, 2n]), before, since: hosts })).toMatchObject([{ caKey: other }]);
+  });
+
+  it('is found in time that goes with the lists, also of 2^64 serials', async () => {
+    const worker = new ListWorker();
+    const many = Array.from({ length: 50_000 }, (_, nth) => BigInt(nth * 7 + 1));
+    const change = {
+      after: listOf(many.toSpliced(31_337, 1)),
+      before: listOf(many),
+      since: [{ caKey, serials: new BigUint64Array() }],
+    };
+    const [found, ...others] = await worker.losses(change);
+    expect([found?.firsts, found?.caKey, others]).toEqual([BigUint64Array.of(many[31_337] ?? 0n), caKey, []]);
+    await worker.close();
+  });
+});
+
+describe.each(implementations)('a publisher over $name whose rows lose a revocation', ({ newPlace }) => {
+  let place: Place;
+  let store: Store;
+  let nowMs: number;
+  /** No question of the publisher finds these, as if their rows had been changed. */
+  let hidden: bigint[];
+  const worker = new ListWorker();
+  const listSigner = newSigner();
+  afterAll(() => worker.close());
+  beforeEach(async () => {
+    place = newPlace();
+    store = await place.open();
+    [nowMs, hidden] = [start, []];
+  });
+  afterEach(async () => {
+    await store.close();
+    place.remove();
+  });
+
+  const newPublisher = (over: Partial<Store> = {}): KrlPublisher =>
+    new KrlPublisher({
+      store: {
+        ...bound(store),
+        revokedSerials: async (...asked) =>
+          (await store.revokedSerials(...asked)).filter((serial) => !hidden.includes(serial)),
+        ...over,
+      },
+      issuer,
+      hostIssuer,
+      listSigner,
+      worker,
+      clock: { nowMs: () => nowMs },
+    });
+
+  async function revoked(): Promise<Credential> {
+    const { first } = await store.reserveSerials(ca, 1);
+    const made = credential({ caFingerprint: ca, serial: first });
+    await store.commit({ credential: made, entries: [entry()] });
+    await store.commit({
+      revoke: { credentials: [made], atMs: nowMs, reason: 'x' },
+      entries: [entry({ type: 'cred.revoke', timeMs: nowMs, fields: { cred: credentialFields(made) } })],
+    });
+    return made;
+  }
+  const isIn = (list: Publication | undefined, { serial }: Credential): boolean => {
+    const [key, krl] = [issuer.caKey.blob, list && parseKrl(list.bytes)];
+    return krl?.isRevoked({ key, caKey: key, serial }).revoked === true;
+  };
+
+  it('keeps the list that has it, says so, and goes on once it is back', async () => {
+    const publisher = newPublisher();
+    const one = await revoked();
+    const list = await publisher.resume();
+    expect([isIn(list, one), publisher.refusal]).toEqual([true, undefined]);
+    hidden.push(one.serial);
+    const other = await revoked();
+    expect(await codeOf(publisher.publish())).toBe('revocation.list_lost');
+    expect([publisher.current, publisher.refusal?.code]).toEqual([list, 'revocation.list_lost']);
+    expect((await store.publication('krl'))?.version).toBe(list.version);
+    // Another broker, or the next start, is no way around.
+    expect(await codeOf(newPublisher().publish())).toBe('revocation.list_lost');
+    hidden.pop();
+    const next = await publisher.publish();
+    expect([isIn(next, one), isIn(next, other), publisher.refusal]).toEqual([true, true, undefined]);
+  });
+
+  it('refuses a list without what was revoked a moment ago', async () => {
+    const publisher = newPublisher();
+    await publisher.resume();
+    hidden.push((await revoked()).serial);
+    expect(await codeOf(publisher.publish())).toBe('revocation.list_lost');
+  });
+
+  it('goes by the whole log where the list before is not the one that the log speaks of', async () => {
+    const one = await revoked();
+    await newPublisher().resume();
+    hidden.push(one.serial);
+    expect(await codeOf(newPublisher({ publication: async () => undefined }).publish())).toBe(
+      'revocation.list_lost',
+    );
+    const forged: Store['publication'] = async (kind) => {
+      const kept = await store.publication(kind);
+      return kept && { ...kept, bytes: listOf([]) };
+    };
+    expect(await codeOf(newPublisher({ publication: forged }).publish())).toBe('revocation.list_lost');
+  });
+
+  it('forgets what has expired, by what the log says and not the rows', async () => {
+    const publisher = newPublisher();
+    const one = await revoked();
+    await publisher.resume();
+    const endMs = Number(one.validBefore + expiredMarginSeconds) * 1000;
+    hidden.push(one.serial);
+    nowMs = endMs - 1;
+    const earlier: Store['credential'] = async () => ({ ...one, validBefore: 1n });
+    expect(await codeOf(newPublisher({ credential: earlier }).publish())).toBe('revocation.list_lost');
+    expect(await codeOf(publisher.publish())).toBe('revocation.list_lost');
+    nowMs = endMs + 1000;
+    expect(isIn(await publisher.publish(), one)).toBe(false);
+  });
+
+  it('goes by rows and ranges for what only a log before this one revoked', async () => {
+    const { first } = await store.reserveSerials(ca, 1);
+    const made = credential({ caFingerprint: ca, serial: first });
+    await store.commit({ credential: made, entries: [entry()] });
+    await store.commit({ revoke: { credentials: [made], atMs: nowMs, reason: 'x' }, entries: [entry()] });
+    const ranges: Store['revokedRanges'] = async (fingerprint, second) =>
+      fingerprint === ca && second < made.validBefore
+        ? [{ first: 500n as never, last: (2n ** 40n) as never }]
+        : [];
+    const publisher = newPublisher({ revokedRanges: ranges });
+    await publisher.resume();
+    nowMs = Number(made.validBefore + expiredMarginSeconds) * 1000 + 1000;
+    const next = await publisher.publish();
+    expect(parseKrl(next.bytes).certificates.flatMap(({ serials }) => [...serials.firsts])).toEqual([]);
+  });
+});
+
+/** A store's methods, each of which may be replaced. */
+function bound(store: Store): Store {
+  return new Proxy(store, {
+    ownKeys: () => Object.keys(store),
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+    },
+  });
+}
