@@ -31,21 +31,10 @@ type Fields = Record<string, EntryValue | undefined>;
  * @throws CodedError `accounting.entry_too_large`, `accounting.bad_draft`, `accounting.not_canonical`
  */
 export function encodeEntry(draft: EntryDraft, index: bigint, random: RandomBytes): EncodedEntry {
-  const personal = Object.entries(draft.personal ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const fresh = random(10 + saltBytes * personal.length);
+  const paths = Object.keys(draft.personal ?? {}).sort();
+  const fresh = random(10 + saltBytes * paths.length);
   const entry = clearFields(draft, fresh);
-  let openings: string | undefined;
-  if (personal.length > 0) {
-    const opened: Record<string, EntryValue> = {};
-    personal.forEach(([path, text], nth) => {
-      const value = text.toWellFormed();
-      const salt = fresh.subarray(10 + saltBytes * nth, 10 + saltBytes * (nth + 1));
-      place(entry, path, commitment(salt, value));
-      opened[path] = { salt: salt.toString('base64url'), value };
-    });
-    entry['personal'] = personal.map(([path]) => path);
-    openings = canonicalJson(opened);
-  }
+  const openings = paths.length === 0 ? undefined : commit(entry, { draft, paths, fresh });
   // With the leaf prefix of RFC 6962 in front, so that hashing needs no copy.
   const prefixed = Buffer.from(`\0${canonicalJson(entry as { readonly [key: string]: EntryValue })}`);
   const sizeBytes = prefixed.length - 1;
@@ -61,9 +50,35 @@ export function encodeEntry(draft: EntryDraft, index: bigint, random: RandomByte
   return { index, bytes: prefixed.subarray(1), leafHash: digest(prefixed), openings };
 }
 
+/** Puts the commitments to all personal values into the entry. @returns their openings, as canonical JSON */
+function commit(
+  entry: Fields,
+  { draft, paths, fresh }: { readonly draft: EntryDraft; readonly paths: string[]; readonly fresh: Buffer },
+): string {
+  const copied = new Set<string>();
+  let openings = '{';
+  for (const [nth, path] of paths.entries()) {
+    const value = draft.personal?.[path]?.toWellFormed() ?? '';
+    const salt = fresh.subarray(10 + saltBytes * nth, 10 + saltBytes * (nth + 1));
+    place(entry, path, { value: commitment(salt, value), copied });
+    // Keys in order: the paths are sorted, and salt comes before value. Written out, because objects for it cost more than hashing.
+    openings += `${nth === 0 ? '' : ','}"${path}":{"salt":"${salt.toString('base64url')}","value":${canonicalJson(value)}}`;
+  }
+  entry['personal'] = paths;
+  return `${openings}}`;
+}
+
+// One buffer for what is hashed, which `hash` reads before it returns; longer values get one of their own.
+const salted = Buffer.alloc(1024);
+
 /** `sha256:` and base64url of SHA-256(salt || value in UTF-8). */
 function commitment(salt: Buffer, value: string): string {
-  return `sha256:${hash('sha256', Buffer.concat([salt, Buffer.from(value)]), 'base64url')}`;
+  // No UTF-16 code unit takes more than three bytes.
+  if (saltBytes + 3 * value.length > salted.length)
+    return `sha256:${hash('sha256', Buffer.concat([salt, Buffer.from(value)]), 'base64url')}`;
+  salted.set(salt);
+  const sizeBytes = saltBytes + salted.write(value, saltBytes);
+  return `sha256:${hash('sha256', salted.subarray(0, sizeBytes), 'base64url')}`;
 }
 
 function clearFields(draft: EntryDraft, fresh: Buffer): Fields {
@@ -96,10 +111,27 @@ function clearFields(draft: EntryDraft, fresh: Buffer): Fields {
   }
 }
 
-/** Sets the commitment at `name` or `parent.name`; the parent is copied, never shared with the draft. */
-function place(entry: Fields, path: string, value: string): void {
+// Flows use a few paths over and over.
+const knownPaths = new Map<string, readonly [first: string, second: string | undefined]>();
+const maxPaths = 100;
+
+/** The one or two names of a path. @throws CodedError `accounting.bad_draft` */
+function namesOf(path: string): readonly [first: string, second: string | undefined] {
+  const known = knownPaths.get(path);
+  if (known !== undefined) return known;
   const [first = '', second] = path.split('.');
   if (!pathGrammar.test(path) || (second === undefined && ownNames.has(first))) throw badPath(path);
+  if (knownPaths.size < maxPaths) knownPaths.set(path, [first, second]);
+  return [first, second];
+}
+
+/** Sets the commitment at `name` or `parent.name`; the parent is copied once, never shared with the draft. */
+function place(
+  entry: Fields,
+  path: string,
+  { value, copied }: { readonly value: string; readonly copied: Set<string> },
+): void {
+  const [first, second] = namesOf(path);
   if (second === undefined) {
     if (entry[first] !== undefined) throw badPath(path);
     entry[first] = value;
@@ -107,7 +139,9 @@ function place(entry: Fields, path: string, value: string): void {
   }
   const parent = entry[first] ?? {};
   if (!isRecord(parent) || second in parent) throw badPath(path);
-  entry[first] = { ...parent, [second]: value };
+  if (!copied.has(first)) entry[first] = { ...parent };
+  copied.add(first);
+  (entry[first] as Record<string, EntryValue>)[second] = value;
 }
 
 function isRecord(value: EntryValue): value is { readonly [key: string]: EntryValue } {

@@ -76,6 +76,23 @@ describe('an entry', () => {
     });
   });
 
+  it('commits to values of every length, and leaves the draft as it was', () => {
+    const actor = { uid: 'corp:1', kind: 'person' } as const;
+    for (const sign of ['x', 'é', '漢', '😀'])
+      for (const count of [0, 1, 167, 168, 251, 252, 335, 336, 337, 503, 504, 505, 1008, 1009, 2000]) {
+        const value = sign.repeat(count);
+        const entry = encode({
+          actor,
+          personal: { 'actor.name': value, 'src.ua': `${value}"`, reason: value },
+        });
+        const read = parseEntry(entry.bytes);
+        if (typeof read === 'string') throw new Error(read);
+        const opened = checkOpenings(Buffer.from(entry.openings ?? ''), read);
+        expect(opened, `${count} of ${sign}`).toEqual({ opened: 3, erased: 0, withheld: 0 });
+      }
+    expect(actor).toEqual({ uid: 'corp:1', kind: 'person' });
+  });
+
   it('keeps what a browser may send: a lone surrogate in a personal value becomes U+FFFD', () => {
     expect(encode({ personal: { 'src.ua': 'a\ud800' } }).openings).toContain('a\ufffd');
   });
