@@ -77,6 +77,8 @@ describe('/metrics after a history', () => {
     const families = parseMetrics(answer.body.toString('utf8'));
     expect([...families.keys()].filter((name) => name.startsWith('sallyport_')).sort()).toEqual([
       'sallyport_credentials_revoked_total',
+      'sallyport_crl_copy_lag_seconds',
+      'sallyport_crl_copy_up',
       'sallyport_departures_doubtful',
       'sallyport_departures_followed',
       'sallyport_departures_held',
@@ -91,6 +93,7 @@ describe('/metrics after a history', () => {
       'sallyport_http_request_seconds',
       'sallyport_krl_age_seconds',
       'sallyport_krl_bytes',
+      'sallyport_krl_refused',
       'sallyport_krl_version',
       'sallyport_log_entries',
       'sallyport_probe_days_left',
@@ -101,6 +104,11 @@ describe('/metrics after a history', () => {
       'sallyport_sink_last_delivered_timestamp_seconds',
       'sallyport_sink_up',
       'sallyport_ssh_certificates_issued_total',
+      'sallyport_witness_cosigned_entries',
+      'sallyport_witness_cosigned_timestamp_seconds',
+      'sallyport_witness_quorum',
+      'sallyport_witness_quorum_entries',
+      'sallyport_witness_up',
     ]);
   });
 

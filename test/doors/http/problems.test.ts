@@ -50,6 +50,7 @@ const ownFaults = [
   'issuance.wrong_certificate',
   'keys.bad_signature',
   'revocation.bad_list',
+  'revocation.list_lost',
   'revocation.foreign_issuer',
   'revocation.no_ocsp_signer',
   'ssh.bad_signature_length',
@@ -106,6 +107,7 @@ const neverThrown = [
   'identity.list_not_taken',
   'issuance.abandoned',
   'issuance.fault',
+  'issuance.not_released',
   'kernel.bad_person_id',
   'policy.change',
 ];
