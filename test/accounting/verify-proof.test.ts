@@ -1,7 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeProof, inclusionProof } from '../../src/accounting/index.ts';
-import { maxProofBytes, verifyProof, type HeldCertificate } from '../../src/accounting/verify/index.ts';
+import {
+  maxProofBytes,
+  verifyProof,
+  type HeldCertificate,
+  type HeldTlsCertificate,
+} from '../../src/accounting/verify/index.ts';
 import { caFp, dayDraft, dayDrafts, makeLog, newSigner, type TestLog } from './log-fixture.ts';
 
 /** The receipt of an entry in the log as it stood at a size that a checkpoint was signed for. */
@@ -149,6 +154,55 @@ describe('a receipt', () => {
     for (const [nth, changes] of others.entries()) expect(await asked(changes), `number ${nth}`).toBe(1);
     expect(await asked({}, issue + 4)).toBe(1);
     expect(await asked({}, 1)).toBe(1);
+  });
+
+  it('is refused for another certificate for TLS than the one that is held', async () => {
+    const cred = {
+      kind: 'tls-server',
+      serial: `4${'a'.repeat(39)}`,
+      ca_fp: caFp,
+      key_fp: 'SHA256:key',
+      principals: ['as400', 'tn.example.com', '10.1.2.3'],
+      not_before: '2026-11-30T00:00:00.000Z',
+      not_after: '2027-02-28T00:00:00.000Z',
+    };
+    const ofKind = (kind: string) => ({ ...dayDraft(2), fields: { cred: { ...cred, kind } } });
+    const logOf = (kind: string): TestLog =>
+      makeLog([...dayDrafts(2), ofKind(kind), ...dayDrafts(40).slice(3)]);
+    const held: HeldTlsCertificate = {
+      kind: 'tls',
+      serial: cred.serial,
+      caFingerprint: caFp,
+      keyFingerprint: 'SHA256:key',
+      principals: ['10.1.2.3', 'as400', 'tn.example.com'],
+      notBefore: BigInt(Date.UTC(2026, 10, 30) / 1000),
+      notAfter: BigInt(Date.UTC(2027, 1, 28) / 1000),
+    };
+    const log = logOf('tls-server');
+    const asked = async (changes: Partial<HeldTlsCertificate>, of = log, index = issue) =>
+      verifyProof(await receipt(of, index), {
+        verifierKey: of.key,
+        certificate: { ...held, ...changes },
+      }).exitCode;
+    expect([await asked({}), await asked({}, logOf('tls-client'))]).toEqual([0, 0]);
+    const others: readonly Partial<HeldTlsCertificate>[] = [
+      { serial: `4${'b'.repeat(39)}` },
+      { serial: held.serial.toUpperCase() },
+      { caFingerprint: 'SHA256:other' },
+      { keyFingerprint: 'SHA256:other' },
+      { principals: [...held.principals, 'www.bank.example'] },
+      { principals: held.principals.slice(1) },
+      { principals: [] },
+      { principals: ['10.1.2.3,as400,tn.example.com'] },
+      { notBefore: held.notBefore - 1n },
+      { notAfter: held.notAfter + 315_360_000n },
+      { notAfter: 1n << 64n },
+    ];
+    for (const [nth, changes] of others.entries()) expect(await asked(changes), `number ${nth}`).toBe(1);
+    for (const kind of ['ssh-user', 'windows-logon', 'tls-other'])
+      expect([kind, await asked({}, logOf(kind))]).toEqual([kind, 1]);
+    // The issue of an SSH certificate, and what is no issue at all.
+    expect([await asked({}, log, issue + 4), await asked({}, log, 1)]).toEqual([1, 1]);
   });
 
   it('asks for a usable key', async () => {

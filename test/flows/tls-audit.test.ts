@@ -90,18 +90,32 @@ describeWithPeers(['openssl'], 'an auditor who asks about a certificate for TLS'
     const key = bench.write('log.vkey', `${log.verifierKey}\n`);
     const judged = await sallyport('audit', 'verify', out, '--key', key);
     expect([judged.exitCode, judged.stdout.includes(serial)]).toEqual([0, true]);
-    // What it is compared with is an SSH certificate.
-    bench.write('tls.pem', (await reader.tlsAuthorities()).root);
-    const compared = await sallyport(
-      'audit',
-      'verify',
-      out,
-      '--key',
-      key,
-      '--certificate',
-      bench.path('tls.pem'),
-    );
-    expect(compared.exitCode).toBe(2);
+  });
+
+  it('is told whether a receipt is that of a certificate at hand', async () => {
+    const { log } = await reader.authority();
+    const key = bench.write('log.vkey', `${log.verifierKey}\n`);
+    const out = bench.path('held.tlog-proof');
+    const made = async (name: string): Promise<string> => {
+      const ext = ['subjectAltName=DNS:tn.ibmi.test.example,IP:10.1.2.3'];
+      const csr = makeCsr(bench, name, { subject: '/CN=as400', ext });
+      const { certificate, chain, root, issued } = await admin.issueTls({ profile: 'ibmi', csr });
+      bench.write(`${name}.pem`, certificate);
+      bench.write(`${name}-chain.pem`, certificate + chain.join(''));
+      bench.write(`${name}-odd.pem`, certificate + root);
+      return issued.serial;
+    };
+    const serial = await made('mine');
+    await made('other');
+    await sallyport('audit', 'prove', '--serial', serial, '--out', out);
+    const judge = async (file: string): Promise<number> => {
+      const args = ['audit', 'verify', out, '--key', key, '--certificate', bench.path(file)];
+      return (await sallyport(...args)).exitCode;
+    };
+    expect(await judge('mine-chain.pem')).toBe(0);
+    expect(await judge('other-chain.pem')).toBe(1);
+    // Without its issuer, or with somebody else behind it, there is nothing to compare.
+    for (const file of ['mine.pem', 'mine-odd.pem']) expect([file, await judge(file)]).toEqual([file, 2]);
   });
 
   it('never loses a key to another one', async () => {

@@ -26,13 +26,28 @@ export interface HeldCertificate {
   readonly extensions: ReadonlyMap<string, string>;
 }
 
+/** The same of one for TLS. */
+export interface HeldTlsCertificate {
+  readonly kind: 'tls';
+  /** 40 hex digits in lower case. */
+  readonly serial: string;
+  /** `SHA256:…` of the key of its issuer and of its own. */
+  readonly caFingerprint: string;
+  readonly keyFingerprint: string;
+  /** The common name and the names, in any order. */
+  readonly principals: readonly string[];
+  /** Seconds since the epoch; valid from the first to the second, both included. */
+  readonly notBefore: bigint;
+  readonly notAfter: bigint;
+}
+
 export interface ProofOptions {
   /** The log's key that the reader pinned: `name+hash+base64` (C2SP signed-note). */
   readonly verifierKey: string;
   /** Text of the reader's witness policy (C2SP tlog-policy); undefined: witnesses are not looked at. */
   readonly witnessPolicy?: string;
   /** The receipt must be that of the issue of this certificate. */
-  readonly certificate?: HeldCertificate;
+  readonly certificate?: HeldCertificate | HeldTlsCertificate;
 }
 
 /** What a verified receipt says. */
@@ -128,10 +143,14 @@ function parseProof(text: string): ProofParts | string {
 }
 
 /** What the entry says of another certificate, in words; undefined when it is the issue of this very one. */
-function differs({ type, outcome, fields }: Entry, held: HeldCertificate): string | undefined {
+function differs(
+  { type, outcome, fields }: Entry,
+  held: HeldCertificate | HeldTlsCertificate,
+): string | undefined {
   if (type !== 'cred.issue' || outcome !== 'success') return `it is a ${type}`;
   const cred: Json = fields['cred'] ?? null;
   if (!isRecord(cred)) return 'it names none';
+  if (held.kind === 'tls') return differsInTls(cred, held);
   const { critical, extensions }: Readonly<Record<string, Json>> = isRecord(cred['options'])
     ? cred['options']
     : {};
@@ -146,6 +165,21 @@ function differs({ type, outcome, fields }: Entry, held: HeldCertificate): strin
     ['end', cred['not_after'] === timeOf(held.validBefore)],
     ['list of critical options', sameOptions(critical, held.criticalOptions)],
     ['list of extensions', sameList(sorted(extensions), [...held.extensions.keys()].toSorted())],
+  ];
+  const other = compared.find(([, isSame]) => !isSame);
+  return other === undefined ? undefined : `another ${other[0]}`;
+}
+
+function differsInTls(cred: Readonly<Record<string, Json>>, held: HeldTlsCertificate): string | undefined {
+  const kinds: readonly unknown[] = ['tls-server', 'tls-client'];
+  const compared: readonly (readonly [string, boolean])[] = [
+    ['serial', cred['serial'] === held.serial],
+    ['CA', cred['ca_fp'] === held.caFingerprint],
+    ['key', cred['key_fp'] === held.keyFingerprint],
+    ['kind', kinds.includes(cred['kind'])],
+    ['list of names', sameList(sorted(cred['principals']), held.principals.toSorted())],
+    ['beginning', cred['not_before'] === timeOf(held.notBefore)],
+    ['end', cred['not_after'] === timeOf(held.notAfter)],
   ];
   const other = compared.find(([, isSame]) => !isSame);
   return other === undefined ? undefined : `another ${other[0]}`;

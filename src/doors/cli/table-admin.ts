@@ -248,7 +248,10 @@ export function addAuditCommands(program: Command, table: Table): void {
     )
     .requiredOption('--key <FILE>', 'the log’s verifier key, which you got on a safe way')
     .option('--previous <FILE>', 'a checkpoint that you kept from before')
-    .option('--certificate <FILE>', 'a receipt must be that of this certificate')
+    .option(
+      '--certificate <FILE>',
+      'a receipt must be that of this certificate; of TLS with its issuer, as tls issue --chain writes it',
+    )
     .option('--policy <FILE>', 'whose cosignatures it needs: a witness policy (C2SP tlog-policy)')
     .option('--part', 'expect a part of the log: without this, one is incomplete')
     .action((bundle: string, options: import('./commands/audit-verify.ts').VerifyOptions & JsonFlag) =>

@@ -1,11 +1,5 @@
 import { statSync } from 'node:fs';
-import type {
-  Finding,
-  HeldCertificate,
-  ProofFacts,
-  ProofOptions,
-  Verdict,
-} from '../../../accounting/verify/index.ts';
+import type { Finding, ProofFacts, ProofOptions, Verdict } from '../../../accounting/verify/index.ts';
 import {
   describeVerdict,
   isPart,
@@ -15,12 +9,11 @@ import {
   verifyBundle,
   verifyProof,
 } from '../../../accounting/verify/index.ts';
-import { fingerprint, parseCertificate } from '../../../ssh/index.ts';
 import { CodedError } from '../../../kernel/index.ts';
 import { errnoOf, fileFault, readSmallFile } from '../../client/index.ts';
 import type { Result } from '../command.ts';
 import { wordsOf } from '../entry-words.ts';
-import { readGivenFile } from '../given-file.ts';
+import { heldCertificate } from '../held-certificate.ts';
 import type { Line } from '../output.ts';
 import { hangingLines, wrap } from '../output.ts';
 import { withProgress } from '../progress.ts';
@@ -166,20 +159,6 @@ function receiptLines(terminal: Terminal, { entry, index }: ProofFacts, asked: b
       ? ['certificate   this receipt is that of its issue']
       : ['certificate   not compared with one: --certificate FILE does']),
   ];
-}
-
-/** @throws CodedError `cli.usage`, `ssh.…` */
-function heldCertificate(file: string): HeldCertificate {
-  return readGivenFile(file, 'Give the certificate that the receipt belongs to.', (text) => {
-    if (text.includes('-----BEGIN CERTIFICATE-----')) {
-      throw usage(
-        'This is a certificate for TLS; a receipt is compared with SSH certificates only.',
-        'Leave --certificate out, and compare serial and names yourself: they are printed.',
-      );
-    }
-    const { caKey, key, ...held } = parseCertificate(text);
-    return { ...held, caFingerprint: fingerprint(caKey.blob), keyFingerprint: fingerprint(key.blob) };
-  });
 }
 
 function emptyLines(bundle: string): readonly Line[] {
