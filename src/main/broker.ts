@@ -55,7 +55,7 @@ import { loadPolicy, loadTls, logSignerOf, openKeys, openStore, type OpenKeys } 
 import { createResponses } from './responses.ts';
 import { createQuarantines, createSinks } from './sinks.ts';
 import { startTimers, type Timers } from './timers.ts';
-import { makeTlsRoom, openAuthorities, type OpenAuthorities } from './tls-authority.ts';
+import { makeTlsRoom, openAuthorities, type OpenAuthorities, warnOfAuthorities } from './tls-authority.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
 
 const looksPerHour = 600;
@@ -165,6 +165,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     door = opened;
     pkiDoor = await openPki(config, rooms);
     warnOfExpiry(tls.certificate, log, clock.nowMs());
+    warnOfAuthorities(rooms.tls, log, clock.nowMs());
     const timers = startTimers(
       rooms,
       { watches, retention, followers, lookEveryMs: config.departures.look },
@@ -183,6 +184,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
         await publishTrust(rooms);
         opened.replaceCertificate(tls);
         warnOfExpiry(tls.certificate, log, clock.nowMs());
+        warnOfAuthorities(rooms.tls, log, clock.nowMs());
       },
       stop: () => stop(rooms, { door: opened, pkiDoor, timers, delivery, witnesses, closeAll }),
     };

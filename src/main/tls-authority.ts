@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import {
   CrlPublisher,
   ListCopies,
@@ -92,6 +93,26 @@ export async function openAuthorities(
   const rootCrl = decodePem(read(own.folder, 'root-crl.pem'), ['X509 CRL']);
   readCrl(rootCrl);
   return { config: own, issuing, logon, root: readPemFile(own.folder, 'root.pem'), rootCrl };
+}
+
+/** The longest certificate of a server, which no authority is outlived by. */
+const authorityDays = 397;
+const rootListDays = 60;
+
+/** What the key of the root is needed for soon: said at every start and reload, while there is time to bring it. */
+export function warnOfAuthorities(tls: TlsRoom | undefined, log: Logger, nowMs: number): void {
+  const daysLeft = (endMs: number): number => Math.floor((endMs - nowMs) / 86_400_000);
+  for (const { issuer } of [tls?.issuing[0], tls?.logon[0]].filter((one) => one !== undefined)) {
+    const days = daysLeft(issuer.read.notAfterMs);
+    if (days < authorityDays)
+      log.warn(
+        { authority: issuer.name, daysLeft: days },
+        'an authority for TLS ends, and no certificate outlives it: renew it with `sallyport tls ca renew`',
+      );
+  }
+  const days = tls === undefined ? Infinity : daysLeft(readCrl(tls.rootCrl).nextUpdateMs);
+  if (days < rootListDays)
+    log.warn({ daysLeft: days }, 'the list of the root ends: sign it anew with `sallyport tls ca root-list`');
 }
 
 function numberOf(name: string): number {

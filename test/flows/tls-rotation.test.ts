@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { renewTlsAuthority, rotateTlsAuthority, signRootList } from '../../src/main/operator/tls-ca.ts';
+import { warnOfAuthorities } from '../../src/main/tls-authority.ts';
 import { createKeyFile, generatePrivateKey } from '../../src/keys/index.ts';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { keyIdentifiersOf, decodePem, readCertificate } from '../../src/x509/index.ts';
@@ -158,6 +160,18 @@ describeWithPeers(['openssl'], 'an authority for TLS through its years', () => {
       expect(answer).toContain('Response verify OK');
     }
     expect(await authorityEntries()).toEqual(['issuing-1', 'issuing-1', 'issuing-2']);
+  });
+
+  it('says in time that the key of the root is needed', () => {
+    const warnings = (days: number): readonly string[] => {
+      const lines: string[] = [];
+      const log = pino({}, { write: (line: string) => void lines.push(line) });
+      warnOfAuthorities(broker.running.rooms.tls, log, Date.now() + days * 86_400_000);
+      return lines.map((line) => /"msg":"(.+) ends/.exec(line)?.[1] ?? line);
+    };
+    expect(warnings(300)).toEqual([]);
+    expect(warnings(350)).toEqual(['the list of the root']);
+    expect(warnings(4 * 365)).toEqual(['an authority for TLS', 'the list of the root']);
   });
 
   it('is revoked by the root, and stays in its next lists', async () => {
