@@ -1,8 +1,9 @@
-import { CodedError, type Serial, type SshBlob } from '../kernel/index.ts';
-import { sha256 } from '../kernel/index.ts';
+import { CodedError, sha256, type Serial, type SshBlob } from '../kernel/index.ts';
 import type { ListWorker, RevokedSince } from '../revocation/index.ts';
 import type { Publication, Reads, StoredEntry } from './unit-of-work.ts';
 
+/** Mostly only a few entries were made since, and what lies before them need not be read. */
+const firstPage = 16;
 const pageSize = 500;
 /** More are not named one by one. */
 const mostLookedAt = 100_000n;
@@ -76,15 +77,15 @@ async function revokedSince(
   { logSize, forgottenBefore, authorities }: NewList,
 ): Promise<readonly RevokedSince[]> {
   const found = new Map<string, bigint[]>(authorities.map(({ caFingerprint }) => [caFingerprint, []]));
-  for (let before = logSize; before > from;) {
-    const page = await store.searchLog({ type: 'cred.revoke', before, limit: pageSize });
+  for (let before = logSize, limit = firstPage; before > from; limit = pageSize) {
+    const page = await store.searchLog({ type: 'cred.revoke', before, limit });
     for (const entry of page) {
       const act = entry.index < from ? undefined : readAct(entry);
       if (act !== undefined && act.notAfter >= forgottenBefore)
         found.get(act.caFingerprint)?.push(act.serial);
     }
     const oldest = page.at(-1);
-    if (oldest === undefined || page.length < pageSize) break;
+    if (oldest === undefined || page.length < limit) break;
     before = oldest.index;
   }
   return authorities.map(({ caFingerprint, caKey }) => ({
