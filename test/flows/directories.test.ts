@@ -312,7 +312,7 @@ describeWithPeers(['slapd', 'samba', 'ldapsearch', 'openssl', 'root'], 'people o
   });
 
   it.each(waysToBeLost)(
-    'log in past a %s first server: under 3 s, then under 300 ms',
+    'log in past a %s first server: under 3 s, then without waiting for it, under 300 ms',
     async (way, described) => {
       const [first, second] = await Promise.all([lostServer(way), lostServer(way)]);
       const before = { slapd: `ldaps://127.0.0.1:${first.port}`, samba: `ldaps://127.0.0.1:${second.port}` };
@@ -321,7 +321,10 @@ describeWithPeers(['slapd', 'samba', 'ldapsearch', 'openssl', 'root'], 'people o
         const logins = (): Promise<{ ms: number }[]> =>
           Promise.all([staff('alice'), corp('alice')].map((who) => timed(() => other.loggedIn(who))));
         for (const { ms } of await logins()) expect(ms).toBeLessThan(3_000);
-        for (const { ms } of await logins()) expect(ms).toBeLessThan(300);
+        // The quickest of three: who waits for a lost server does so every time, and a busy machine now and then.
+        const later = [await logins(), await logins(), await logins()];
+        for (const nth of [0, 1])
+          expect(Math.min(...later.map((pair) => pair[nth]?.ms ?? Infinity))).toBeLessThan(300);
         const [, ...health] = other.running.rooms.identity.health();
         expect(health.map(({ directory }) => directory)).toEqual(['staff', 'corp']);
         for (const { detail } of health) expect(detail).toMatch(described);

@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { until } from './departures.ts';
 import { freePort } from './free-port.ts';
 import { findPeer } from './peers.ts';
 import { untilListening } from './slapd.ts';
@@ -39,8 +40,8 @@ export interface TlsGate {
   logIn(caller: Partial<Pair>, session?: Buffer): Promise<Login>;
   /** Puts another file in the place of one. */
   write(name: string, content: string): void;
-  /** Tells it to read its files anew, and does not wait until it has. */
-  reload(): void;
+  /** Tells nginx to read its files anew. Resolves when no worker is left that has read the old ones. */
+  reload(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -139,7 +140,11 @@ async function opened({ child, folder, port, root }: Started): Promise<TlsGate> 
   return {
     logIn: (caller, session) => logIn({ port, root, caller, session }),
     write: (name, content) => writeFileSync(join(folder, name), content),
-    reload: () => void child.kill('SIGHUP'),
+    async reload() {
+      const before = workersOf(child);
+      child.kill('SIGHUP');
+      await until(() => before.every((worker) => !workersOf(child).includes(worker)), 30_000);
+    },
     async close() {
       if (child.exitCode === null && child.signalCode === null) {
         const ended = once(child, 'exit');
@@ -149,6 +154,10 @@ async function opened({ child, folder, port, root }: Started): Promise<TlsGate> 
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function workersOf({ pid }: ChildProcess): readonly string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
 }
 
 interface Attempt {
