@@ -1,14 +1,17 @@
 import type { SshHostIssuer } from '../issuance/index.ts';
 import { expiredMarginSeconds, signKrl, type ListWorker, type RevokedSet } from '../revocation/index.ts';
-import { type CodedError, isCodedError, type SshBlob } from '../kernel/index.ts';
+import { CodedError, isCodedError } from '../kernel/index.ts';
 import type { Signer } from '../keys/index.ts';
 import type { Rooms } from './rooms.ts';
-import { refuseLosses } from './refuse-losses.ts';
+import { findLosses, type Loss } from './find-losses.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { Publication } from './unit-of-work.ts';
 
+const listLostCode = 'revocation.list_lost';
 /** How often others may be quicker. */
 const mostAttempts = 10;
+
+type WholeSet = Required<RevokedSet>;
 
 export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
   /** The CA of hosts: what it issued is in the same list, in a section of its own. */
@@ -26,7 +29,7 @@ export interface KrlParts extends Pick<Rooms, 'store' | 'issuer' | 'clock'> {
 export class KrlPublisher {
   readonly #parts: KrlParts;
   #current: Publication | undefined;
-  #refusal: CodedError | undefined;
+  #loss: CodedError | undefined;
   readonly #runs = new SharedRuns(() => this.#publishOrAdopt());
   #listeners: (() => void)[] = [];
 
@@ -44,12 +47,12 @@ export class KrlPublisher {
     this.#listeners.push(listener);
   }
 
-  /** Why the newest list was refused, until one is published or taken over. */
-  get refusal(): CodedError | undefined {
-    return this.#refusal;
+  /** What the rows had lost when the list in force was made here: it is in the list nevertheless. */
+  get loss(): CodedError | undefined {
+    return this.#loss;
   }
 
-  /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `revocation.list_lost`, `store.…`; the old list stays. */
+  /** Publishes everything committed before the call. @throws CodedError `revocation.bad_list`, `store.…`; the old list stays. */
   publish(): Promise<Publication> {
     return this.#runs.run();
   }
@@ -100,9 +103,9 @@ export class KrlPublisher {
     return last;
   }
 
-  #serve(publication: Publication): void {
+  #serve(publication: Publication, loss?: CodedError): void {
     this.#current = publication;
-    this.#refusal = undefined;
+    this.#loss = loss;
     for (const listener of this.#listeners) listener();
   }
 
@@ -127,6 +130,19 @@ export class KrlPublisher {
     };
   }
 
+  /** All that the rows say is revoked. */
+  async #collect(atMs: number): Promise<WholeSet> {
+    const { store, issuer } = this.#parts;
+    return {
+      caKey: issuer.caKey.blob,
+      serials: await this.#collectSerials(atMs),
+      ranges: await this.#collectRanges(atMs),
+      hosts: await this.#collectHosts(atMs),
+      keyIds: (await store.revokedKeyIds(forgottenBefore(atMs))).map(({ keyId }) => keyId),
+      keyFingerprints: (await store.revokedKeys()).map(({ fingerprint }) => fingerprint),
+    };
+  }
+
   /** Another broker may be quicker. If its list holds all that was to be in this one, it is the one; if not, the next one does. */
   async #publishOrAdopt(): Promise<Publication> {
     const { store } = this.#parts;
@@ -142,48 +158,32 @@ export class KrlPublisher {
     }
   }
 
-  async #refuseLosses(bytes: Buffer, logSize: bigint, nowMs: number): Promise<void> {
-    const { issuer, hostIssuer } = this.#parts;
-    const authorities = [issuer, hostIssuer].map(({ caFingerprint, caKey }) => ({
-      caFingerprint,
-      caKey: caKey.blob,
-    }));
-    const current = this.#current;
-    try {
-      await refuseLosses(this.#parts, {
-        bytes,
-        logSize,
-        forgottenBefore: forgottenBefore(nowMs),
-        current,
-        authorities,
-      });
-    } catch (error) {
-      if (isCodedError(error, 'revocation.list_lost')) this.#refusal = error;
-      throw error;
-    }
-  }
-
   async #publish(): Promise<Publication> {
-    const { store, issuer, listSigner, worker, clock } = this.#parts;
+    const { store, issuer, hostIssuer, listSigner, worker, clock } = this.#parts;
     const nowMs = clock.nowMs();
     // An entry and what it revokes are one transaction: what entries below this size revoked, the questions below find.
     const { size } = await store.logHead();
     // The count first: what is committed between here and the collection is in the list, and merely published once more.
     const revocations = await store.revocationCount();
-    const serials = await this.#collectSerials(nowMs);
-    const ranges = await this.#collectRanges(nowMs);
-    const hosts = await this.#collectHosts(nowMs);
-    const keyIds = (await store.revokedKeyIds(forgottenBefore(nowMs))).map(({ keyId }) => keyId);
-    const keyFingerprints = (await store.revokedKeys()).map(({ fingerprint }) => fingerprint);
+    const known = await this.#collect(nowMs);
     const version = ((await store.publicationVersion('krl')) ?? 0n) + 1n;
-    const caKey: SshBlob = issuer.caKey.blob;
-    const assembled = await worker.assemble(
-      { caKey, serials, ranges, keyIds, keyFingerprints, hosts },
-      version,
-      nowMs,
+    const assembled = await worker.assemble(known, version, nowMs);
+    // What was revoked stays revoked, also when the rows have lost it: the list before and the log know it.
+    const losses = await findLosses(this.#parts, {
+      bytes: assembled.bytes,
+      logSize: size,
+      forgottenBefore: forgottenBefore(nowMs),
+      current: this.#current,
+      authorities: [issuer, hostIssuer].map((one) => ({
+        caFingerprint: one.caFingerprint,
+        caKey: one.caKey.blob,
+      })),
+    });
+    const revoked = losses.length === 0 ? known : withLosses(known, losses);
+    const krl = await signKrl(
+      losses.length === 0 ? assembled : await worker.assemble(revoked, version, nowMs),
+      listSigner,
     );
-    await this.#refuseLosses(assembled.bytes, size, nowMs);
-    const krl = await signKrl(assembled, listSigner);
     const publication: Publication = { kind: 'krl', version, publishedMs: nowMs, revocations, ...krl };
     await store.commit({
       publication,
@@ -191,28 +191,56 @@ export class KrlPublisher {
         {
           type: 'krl.publish',
           outcome: 'success',
+          ...(losses.length === 0 ? {} : { reasonCode: listLostCode }),
           timeMs: nowMs,
           actor: { kind: 'broker' },
           fields: {
             artifact: { version: String(version), sha256: krl.sha256, size: krl.bytes.length },
             list: {
               ca_fp: issuer.caFingerprint,
-              serials: serials.length,
-              ...(ranges.length === 0 ? {} : { ranges: ranges.length }),
-              ...(hosts.serials.length === 0 ? {} : { host_serials: hosts.serials.length }),
-              key_ids: keyIds.length,
-              keys: keyFingerprints.length,
+              serials: revoked.serials.length,
+              ...(revoked.ranges.length === 0 ? {} : { ranges: revoked.ranges.length }),
+              ...(revoked.hosts.serials.length === 0 ? {} : { host_serials: revoked.hosts.serials.length }),
+              key_ids: revoked.keyIds.length,
+              keys: revoked.keyFingerprints.length,
               log_size: String(size),
             },
           },
         },
       ],
     });
-    this.#serve(publication);
+    this.#serve(publication, losses.length === 0 ? undefined : listLost(losses));
     return publication;
   }
 }
 
 function forgottenBefore(nowMs: number): bigint {
   return BigInt(Math.floor(nowMs / 1000)) - expiredMarginSeconds;
+}
+
+function withLosses(known: WholeSet, losses: readonly Loss[]): WholeSet {
+  const of = ({ caKey, serials, ranges }: WholeSet['hosts']): WholeSet['hosts'] => {
+    const lost = losses.find((loss) => loss.caKey.equals(caKey));
+    if (lost === undefined) return { caKey, serials, ranges };
+    return {
+      caKey,
+      serials: BigUint64Array.from([...serials, ...lost.serials]),
+      ranges: [...ranges, ...lost.ranges],
+    };
+  };
+  return { ...known, ...of(known), hosts: of(known.hosts) };
+}
+
+function listLost(losses: readonly Loss[]): CodedError {
+  const serials = losses.flatMap((loss) => [...loss.serials, ...loss.ranges.map(({ first }) => first)]);
+  const [first] = serials;
+  const many = serials.length === 1 ? `serial ${first}` : `serial ${first} and ${serials.length - 1} more`;
+  return new CodedError(
+    listLostCode,
+    `The database has lost revocations: ${many}, by the log and the list before. The list has them nevertheless.`,
+    {
+      next: 'The database was changed or damaged: put a backup back (docs/operations/backup.md), and find out who did it.',
+      details: { serial: String(first) },
+    },
+  );
 }

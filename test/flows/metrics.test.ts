@@ -93,7 +93,7 @@ describe('/metrics after a history', () => {
       'sallyport_http_request_seconds',
       'sallyport_krl_age_seconds',
       'sallyport_krl_bytes',
-      'sallyport_krl_refused',
+      'sallyport_krl_rows_lost',
       'sallyport_krl_version',
       'sallyport_log_entries',
       'sallyport_probe_days_left',

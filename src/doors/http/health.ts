@@ -25,7 +25,7 @@ export async function readiness(
     state: krl === undefined ? 'down' : 'up',
     detail: [
       krl === undefined ? 'no list has been published' : `version ${krl.version}`,
-      ...(rooms.krl.refusal === undefined ? [] : [rooms.krl.refusal.message]),
+      ...(rooms.krl.loss === undefined ? [] : [rooms.krl.loss.message]),
     ].join('; '),
   };
   const held = await heldPeople(rooms);

@@ -103,9 +103,9 @@ export function createMetrics(): Metrics {
   );
   const hostsBehind = gauge('sallyport_hosts_behind', 'Enrolled hosts without the newest bundle.');
   const hostsWaiting = gauge('sallyport_hosts_waiting', 'Hosts that wait for news at this broker now.');
-  const krlRefused = gauge(
-    'sallyport_krl_refused',
-    '1 while no new list is published because it would lose a revocation, else 0.',
+  const krlLost = gauge(
+    'sallyport_krl_rows_lost',
+    '1 when the database had lost revocations that the list in force has nevertheless, else 0.',
   );
   const krlBytes = gauge('sallyport_krl_bytes', 'Size of the list in force.');
 
@@ -149,7 +149,7 @@ export function createMetrics(): Metrics {
       hostsStale.set(totals.stale);
       hostsBehind.set(totals.behind);
       hostsWaiting.set(totals.waiting);
-      krlRefused.set(rooms.krl.refusal === undefined ? 0 : 1);
+      krlLost.set(rooms.krl.loss === undefined ? 0 : 1);
       const krl = rooms.krl.current;
       if (krl !== undefined) {
         krlAge.set(Math.max(0, (rooms.clock.nowMs() - krl.publishedMs) / 1000));

@@ -1,11 +1,11 @@
-import { CodedError, sha256, type Serial, type SshBlob } from '../kernel/index.ts';
+import { sha256, type Serial, type SshBlob } from '../kernel/index.ts';
 import type { ListWorker, RevokedSince } from '../revocation/index.ts';
 import type { Publication, Reads, StoredEntry } from './unit-of-work.ts';
 
 /** Mostly only a few entries were made since, and what lies before them need not be read. */
 const firstPage = 16;
 const pageSize = 500;
-/** More are not named one by one. */
+/** Longer runs are not looked at one by one: they stay whole. */
 const mostLookedAt = 100_000n;
 
 type Asked = Pick<Reads, 'searchLog' | 'publication' | 'credential' | 'revokedRanges'>;
@@ -22,34 +22,48 @@ export interface NewList {
   readonly authorities: readonly { readonly caFingerprint: string; readonly caKey: SshBlob }[];
 }
 
+/** What of one CA must be in the list although the rows say nothing of it any more. */
+export interface Loss {
+  readonly caKey: SshBlob;
+  readonly serials: readonly bigint[];
+  /** Both ends included. */
+  readonly ranges: readonly { readonly first: bigint; readonly last: bigint }[];
+}
+
 /**
  * A list grows from the one before: it must hold all serials of that one and all that the log revoked since, but for what has expired
- * since, by the log's own word. So a revocation that the rows have lost, however that came about, is not lost from the list.
- * The cost goes with what came and went, not with what stayed; the lists are compared off the event loop.
- * @throws CodedError `revocation.list_lost`, `store.…`
+ * since, by the log's own word. A revocation that the rows have lost, however that came about, is found here, so that it is not lost
+ * from the list. The cost goes with what came and went, not with what stayed; the lists are compared off the event loop.
+ * @returns a part for each CA that lost anything. @throws CodedError `store.…`
  */
-export async function refuseLosses(
+export async function findLosses(
   { store, worker }: { readonly store: Asked; readonly worker: ListWorker },
   list: NewList,
-): Promise<void> {
+): Promise<readonly Loss[]> {
   // 1. The list before, if it is still the one that the log speaks of; where it is not, all that the log says counts.
   const before = await listBefore(store, list.current);
   // 2. What was revoked since.
   const since = await revokedSince(store, before?.logSize ?? 0n, list);
   // 3. What is missing, and by what right.
   const losses = await worker.losses({ after: list.bytes, before: before?.bytes, since });
+  const found: Loss[] = [];
   for (const { caKey, firsts, lasts } of losses) {
     const caFingerprint = list.authorities.find((known) => known.caKey.equals(caKey))?.caFingerprint ?? '';
     // Ranges are of a log before this one, which says nothing of their serials.
-    const ranges = await store.revokedRanges(caFingerprint, 0n);
+    const known = await store.revokedRanges(caFingerprint, 0n);
+    const serials: bigint[] = [];
+    const ranges: Loss['ranges'][number][] = [];
     for (const [nth, first] of firsts.entries()) {
       const last = lasts[nth] ?? first;
-      if (ranges.some((range) => range.first <= first && last <= range.last)) continue;
-      if (last - first >= mostLookedAt) throw listLost(first);
-      for (let serial = first; serial <= last; serial += 1n)
-        if (!(await mayBeForgotten(store, { caFingerprint, serial }, list))) throw listLost(serial);
+      if (known.some((range) => range.first <= first && last <= range.last)) continue;
+      if (last - first >= mostLookedAt) ranges.push({ first, last });
+      else
+        for (let serial = first; serial <= last; serial += 1n)
+          if (!(await mayBeForgotten(store, { caFingerprint, serial }, list))) serials.push(serial);
     }
+    if (serials.length + ranges.length > 0) found.push({ caKey, serials, ranges });
   }
+  return found;
 }
 
 /** The newest list by the log, with how far it went. */
@@ -130,15 +144,4 @@ function readAct(entry: StoredEntry): Act | undefined {
 
 function fieldsOf({ bytes }: StoredEntry): unknown {
   return JSON.parse(bytes.toString('utf8'));
-}
-
-function listLost(serial: bigint): CodedError {
-  return new CodedError(
-    'revocation.list_lost',
-    `The new revocation list was not published: serial ${serial} is not in it, which was revoked and has not expired.`,
-    {
-      next: 'The previous list stays in force, which has it. The database has lost a revocation or was changed: put a backup back (docs/operations/backup.md), and find out who did it.',
-      details: { serial: String(serial) },
-    },
-  );
 }
