@@ -23,6 +23,16 @@ function parseDays(text: string): number {
   return Number(text);
 }
 
+/** No certificate lives longer, whatever the policy says. */
+const maxLifeDays = 732;
+
+function parseLifeDays(text: string): number {
+  const days = Number(text);
+  if (!/^\d{1,4}$/.test(text) || days < 1 || days > maxLifeDays)
+    throw new InvalidArgumentError(`Give days from 1 to ${maxLifeDays}.`);
+  return days;
+}
+
 function parseAddress(text: string): string {
   if (/^http:\/\/[a-z0-9][a-z0-9.-]{0,252}(?::\d{1,5})?$/.test(text)) return text;
   throw usage(
@@ -136,7 +146,7 @@ function addIssue(tls: Command, table: Table): void {
     )
     .option('--friendly-name <N>', 'what key stores call it (default: the name and the month)')
     .option('--name <NAME>', 'a DNS name or address, beside those of the CSR (may be repeated)', several)
-    .option('--days <N>', 'how long it is to live', parseDays)
+    .option('--days <N>', 'how long it is to live, in days', parseLifeDays)
     .option('--reason <T>', 'why, where the policy asks for a reason')
     .option('--out <FILE>', 'where to write the certificate; - is standard output')
     .option('--chain <FILE>', 'where to write the certificate with what stands between it and the root')
@@ -157,7 +167,7 @@ function addRenew(tls: Command, table: Table): void {
     .requiredOption('--certificate <FILE>', 'the one that is to be renewed, PEM')
     .requiredOption('--key <FILE>', 'its private key, PEM; it goes nowhere')
     .requiredOption('--csr <FILE>', 'a request, PEM, best with a new key')
-    .option('--days <N>', 'how long it is to live', parseDays)
+    .option('--days <N>', 'how long it is to live, in days', parseLifeDays)
     .option('--out <FILE>', 'where to write the certificate; - is standard output')
     .option('--chain <FILE>', 'where to write the certificate with what stands between it and the root')
     .action((options: import('./commands/tls-renew.ts').TlsRenewOptions & JsonFlag) =>

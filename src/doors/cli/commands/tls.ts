@@ -43,7 +43,12 @@ export async function issue(options: TlsIssueOptions, terminal: Terminal): Promi
       'With --new the broker makes the key: --p12 FILE takes it.',
     );
   if ((p12 === undefined) !== (csrFile !== undefined))
-    throw usage('--p12 FILE goes with --new, and --new with it.', 'Of a CSR the key is where it was made.');
+    throw usage(
+      '--p12 FILE goes with --new, and --new with it.',
+      csrFile === undefined
+        ? 'Name the file for the new key: --p12 FILE.'
+        : 'Leave --p12 out: of a CSR the key is where it was made.',
+    );
   const csr = csrFile === undefined ? undefined : readCsr(csrFile);
   checkFiles({ ...options, ...(p12 === undefined ? {} : { p12 }) });
   return withSession(terminal, async ({ client }) => {
@@ -90,9 +95,22 @@ export async function issue(options: TlsIssueOptions, terminal: Terminal): Promi
   });
 }
 
-/** @throws CodedError `cli.usage`, `client.cannot_read` */
+/**
+ * The text of a CSR, PEM; the broker reads it. What is none never leaves this computer: it may be the key.
+ * @throws CodedError `cli.usage`, `client.cannot_read`
+ */
 export function readCsr(file: string): string {
-  return readGivenFile(file, 'Give the path of a CSR, as `openssl req -new` writes it.', (text) => text);
+  const next = 'Give the path of a CSR, as `openssl req -new` writes it.';
+  return readGivenFile(file, next, (text) => {
+    if (!/-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----/.test(text))
+      throw usage(`There is no CSR in ${file}; nothing was sent.`, next);
+    if (text.includes('PRIVATE KEY-----'))
+      throw usage(
+        `There is a private key in ${file}; nothing was sent.`,
+        'Take the CSR into a file of its own: the key stays where it was made.',
+      );
+    return text;
+  });
 }
 
 /** Before anything is asked for: a certificate that cannot be written would be lost. @throws CodedError `cli.file_exists`, `client.cannot_write` */
