@@ -8,7 +8,7 @@
 export { parseAuthorities } from './authorities.ts';
 export { escapeHtml, htmlPage } from './html-page.ts';
 export { allFindings, renderHtml, stateText } from './html.ts';
-export { namesOf } from './judge-chain.ts';
+export { matchesName, namesOf } from './judge-chain.ts';
 export { probe, usualPatience, type ProbeOptions, type RevocationCheck } from './probe.ts';
 export { maxListBytes, parseLists } from './given-lists.ts';
 export { createRevocationCheck, type RevocationOptions } from './revocation.ts';

@@ -62,6 +62,19 @@ describeWithPeers(['openssl'], 'sallyport ibmi plan', () => {
     expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([]);
   });
 
+  it('says so when the certificate does not name the system', async () => {
+    expect((await plan('named')).stderr).not.toContain('does not name');
+    const args = ['--apps', 'telnet', '--certificate', holder.file, '--out', join(folder, 'other')];
+    const authorities = ['--ca', authority.rootFile, '--ca', authority.issuingFile];
+    const { exitCode, stderr } = await runCli(
+      ['ibmi', 'plan', 'as400.example.com', ...args, ...authorities],
+      {
+        env: {},
+      },
+    );
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining('does not name as400.example.com')]);
+  });
+
   it('never writes into a folder that holds anything', async () => {
     mkdirSync(join(folder, 'full'));
     writeFileSync(join(folder, 'full', 'mine'), '');

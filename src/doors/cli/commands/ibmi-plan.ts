@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { chooseApplications, restartPlan } from '../../../tn5250/index.ts';
 import { type Delivery, makePlan, nextLabel, type PlanInput } from '../../ibmi/index.ts';
-import { parseAuthorities } from '../../probe/index.ts';
+import { matchesName, parseAuthorities } from '../../probe/index.ts';
 import type { Result } from '../command.ts';
 import { readGivenBytes } from '../given-bytes.ts';
 import { readGivenFile } from '../given-file.ts';
@@ -29,9 +29,7 @@ const maxBundleBytes = 1_048_576;
 export async function planForFile(host: string, flags: PlanFlags, terminal: Terminal): Promise<Result> {
   const applications = chooseApplications(flags.apps);
   checkOutFolder(flags.out);
-  const [certificate] = certificatesOf(flags.certificate, 'Name the PEM file of the certificate.');
-  if (certificate === undefined)
-    throw usage('There is no certificate.', 'Name the PEM file of the certificate.');
+  const certificate = certificateOf(flags.certificate);
   const authorities = fromRoot(
     flags.ca.flatMap((file) =>
       certificatesOf(file, 'Name PEM files of the root and of the issuing authority.'),
@@ -105,8 +103,29 @@ export function writePlan(input: PlanInput, out: string, terminal: Terminal): Re
       serial: input.certificate.serialNumber,
     },
     lines,
-    notes: [`next: read ${out}/runbook.html; nothing of it was ever tried on a real IBM i.`],
+    notes: [
+      ...(matchesName(input.certificate, input.host) ? [] : [namelessNote(input.host)]),
+      `next: read ${out}/runbook.html; nothing of it was ever tried on a real IBM i.`,
+    ],
   };
+}
+
+/** No refusal: clients may dial other names than the one that the system is called by here. */
+function namelessNote(host: string): Line {
+  return {
+    text: `The certificate does not name ${host}: clients that dial it by that name, and check names, will refuse it.`,
+    tone: 'warning',
+  };
+}
+
+/** The first certificate of a file. */
+function certificateOf(file: string): X509Certificate {
+  const next = 'Name the PEM file of the certificate.';
+  return readGivenFile(file, next, (text) => {
+    const [first] = text.includes('-----BEGIN CERTIFICATE-----') ? parseAuthorities(text) : [];
+    if (first === undefined) throw usage(`There is no certificate in ${file}.`, next);
+    return first;
+  });
 }
 
 function certificatesOf(file: string, next: string): readonly X509Certificate[] {
