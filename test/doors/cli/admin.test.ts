@@ -63,7 +63,21 @@ describe('admin revoke', () => {
   });
 
   test('a reason code goes along, and the codes are those of the broker', async () => {
-    broker.override('POST /v1/admin/revoke', () => ({ body: rehearsed }));
+    const credential = {
+      serial: '7',
+      keyId: 'sp-1',
+      caFingerprint: 'SHA256:x',
+      person: { id: 'builtin:1', login: 'a' },
+      profile: 'users',
+      keyType: 'ssh-ed25519',
+      keyFingerprint: fingerprint(key.blob),
+      principals: ['a'],
+      validAfter: '2026-11-23T00:00:00Z',
+      validBefore: '2026-11-23T08:00:00Z',
+      issuedAt: '2026-11-23T00:00:00Z',
+      state: 'live',
+    };
+    broker.override('POST /v1/admin/revoke', () => ({ body: { ...rehearsed, credentials: [credential] } }));
     for (const reasonCode of revocationCodes) {
       const result = await run(...'admin revoke --person a --reason r --reason-code'.split(' '), reasonCode);
       expect(result.stderr).toContain('lists for SSH have no reason codes');
@@ -74,6 +88,12 @@ describe('admin revoke', () => {
     );
     expect(refused.exitCode).toBe(2);
     for (const code of revocationCodes) expect(refused.stderr).toContain(code);
+  });
+
+  test('a reason code for what is revoked already is said to change nothing', async () => {
+    broker.override('POST /v1/admin/revoke', () => ({ body: { ...rehearsed, applied: true } }));
+    const args = 'admin revoke --serial 7 --reason r --reason-code superseded --yes'.split(' ');
+    expect((await run(...args)).stderr).toContain('keeps its reason code');
   });
 
   test('an unknown target is a failure with the broker’s code', async () => {

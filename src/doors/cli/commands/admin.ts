@@ -41,10 +41,16 @@ export async function revoke(options: RevokeOptions, terminal: Terminal): Promis
       client.revoke({ target, reason, ...(reasonCode && { reasonCode }), lock, apply }),
     );
     const described = describeRevocation(terminal, answer, lock);
-    const isLost = reasonCode !== undefined && answer.tlsCredentials.length === 0;
-    return isLost ? { ...described, notes: [...(described.notes ?? []), codeIsLost] } : described;
+    if (reasonCode === undefined || answer.tlsCredentials.length > 0) return described;
+    const note = answer.credentials.length === 0 ? nothingIsHit : codeIsLost;
+    return { ...described, notes: [...(described.notes ?? []), note] };
   });
 }
+
+const nothingIsHit: Line = {
+  text: 'note: nothing live is among them; what is revoked already keeps its reason code.',
+  tone: 'dim',
+};
 
 const codeIsLost: Line = {
   text: 'note: no certificate for TLS is among them; lists for SSH have no reason codes.',
