@@ -47,6 +47,14 @@ export async function initTls(options: TlsInitOptions, io: OperatorIo): Promise<
     );
   }
   const bounds = checkBounds(options);
+  const rootFolder = dirname(resolve(options.rootKey));
+  // Before anybody thinks up a passphrase.
+  if (!existsSync(rootFolder))
+    throw new CodedError(
+      'main.cannot_write',
+      `${options.rootKey} cannot be written: there is no folder ${rootFolder}.`,
+      { next: 'Check --root-key: the medium may not be mounted.' },
+    );
   const passphrase = await readPassphrase(config.keys.passphrase, process.env, (question) =>
     io.askSecret(question),
   );
