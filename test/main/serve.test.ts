@@ -162,6 +162,7 @@ describe('what would keep a broker from starting', () => {
       valid: true,
       directories: ['builtin'],
       profiles: ['users'],
+      tlsProfiles: [],
     });
   });
 

@@ -49,18 +49,21 @@ export async function checkConfig(file: string, io: OperatorIo): Promise<Outcome
   requireConfiguredFiles(configuredFiles(config));
   const hint = originsHint(config);
   const profiles = policy.profiles.map(({ name }) => name);
+  const tlsProfiles = [...policy.tlsProfiles.keys()];
   return {
     value: {
       valid: true,
       ...(hint === undefined ? {} : { hint }),
       directories: [...identity.directories],
       profiles,
+      tlsProfiles,
       policyVersion: policy.policyVersion,
     },
     lines: [
       `${file} is valid`,
       `  directories  ${identity.directories.join(', ')}`,
       `  profiles     ${profiles.join(', ')}`,
+      ...(tlsProfiles.length === 0 ? [] : [`  for TLS      ${tlsProfiles.join(', ')}`]),
       `  policy       ${policy.policyVersion.slice(0, 16)}…`,
       ...(hint === undefined ? [] : [hint]),
     ],
