@@ -16,7 +16,7 @@ export function parseSerial(text: string): Serial {
     value = BigInt(`0x${trimmed.replaceAll(':', '')}`);
   if (value === undefined || value < 1n || value > maxSerial) {
     throw new CodedError('kernel.bad_serial', `“${printable(text, 40)}” is not a serial.`, {
-      next: 'Write it as a decimal number, as 0x… or as colon-separated octets, between 1 and 2^64-1.',
+      next: 'Write that of SSH as a decimal number, as 0x… or as colon-separated octets, between 1 and 2^64-1; that of TLS whole, with all of its 40 hex digits.',
     });
   }
   return value as Serial;

@@ -33,7 +33,7 @@ export async function askSecret(terminal: Terminal, message: string): Promise<st
 function mustAsk(terminal: Terminal, message: string): void {
   if (canAsk(terminal)) return;
   throw new CodedError('cli.no_terminal', `There is no terminal to ask “${message}” on.`, {
-    next: 'Give names as options, and passwords on standard input with --password-stdin.',
+    next: 'Give it with an option instead: passwords on standard input with --password-stdin, passphrases in a file that --help names.',
   });
 }
 

@@ -42,7 +42,9 @@ const hostGrammar =
 export function parseHosts(texts: readonly string[]): readonly string[] {
   const hosts = [...new Set(texts.map((text) => text.trim().toLowerCase()).filter((text) => text !== ''))];
   if (hosts.length === 0)
-    throw new CodedError('probe.no_host', 'No host is named.', { next: 'Name one or more.' });
+    throw new CodedError('probe.no_host', 'No host is named.', {
+      next: 'Name one or more, or a file with one on each line: --hosts FILE.',
+    });
   if (hosts.length > maxHosts)
     throw new CodedError('probe.too_many_hosts', `${hosts.length} hosts are too many for one run.`, {
       next: `Name ${maxHosts} at most.`,
