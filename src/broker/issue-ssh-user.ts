@@ -37,7 +37,8 @@ export interface IssuedSshUser {
 /**
  * A session becomes an SSH user certificate. Decide, then sign; record, then release.
  * @throws CodedError the first refusal's `policy.…` code with all of them in its details, `revocation.key_revoked`,
- * `policy.too_many_certificates`, `accounting.no_quorum`, `identity.locked_out`, `ssh.…` for a key that cannot be read, `store.…`
+ * `policy.too_many_certificates`, `issuance.authority_key`, `accounting.no_quorum`, `identity.locked_out`, `ssh.…` for a key that cannot be
+ * read, `store.…`
  */
 export async function issueSshUser(
   rooms: Rooms,
@@ -70,6 +71,17 @@ export async function issueSshUser(
       },
     );
     return refuse(rooms, caller, request, { subject, error: revoked });
+  }
+  // Everybody can read these keys; a certificate over one would be nobody's.
+  if ([rooms.issuer, rooms.hosts.issuer].some((one) => one.caKey.blob.equals(subject.key.blob))) {
+    const error = new CodedError(
+      'issuance.authority_key',
+      'This is the key of an authority of this broker.',
+      {
+        next: 'Send a public key of your own: make one with ssh-keygen.',
+      },
+    );
+    return refuse(rooms, caller, request, { subject, error });
   }
 
   // 3. Policy decides. Nothing has been signed or reserved.

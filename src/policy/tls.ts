@@ -185,7 +185,10 @@ function chooseServer(
   // RFC 5280 appendix A.1: a common name has 64 characters at most; a longer name stands in the SAN alone.
   const main = names.find((name) => name.value.length <= 64);
   if (asked.length === 0)
-    refuse('policy.no_name', 'No name was asked for: name the host, as clients dial it.');
+    refuse(
+      'policy.no_name',
+      'No name was asked for: name the host as clients dial it (--name, or in the CSR).',
+    );
   if (main === undefined) return undefined;
   const { kdcRealm: realm } = profile;
   if (realm !== undefined) names.push({ kind: 'kerberos', value: `krbtgt/${realm}@${realm}` });

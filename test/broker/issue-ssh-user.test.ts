@@ -227,6 +227,17 @@ describe('a refused request', () => {
     expect(signer.count).toBe(0);
   });
 
+  it.each([
+    ['users', (): string => formatPublicKey(rooms.issuer.caKey, '')],
+    ['hosts', (): string => formatPublicKey(rooms.hosts.issuer.caKey, '')],
+  ])('for the key of our own CA of %s costs no signature and no serial', async (_, publicKey) => {
+    const reserved = await rooms.store.abandonedSerials();
+    signer.count = 0;
+    expect(await outcomeOf({ publicKey: publicKey() }, await caller())).toBe('issuance.authority_key');
+    expect(signer.count).toBe(0);
+    expect(await rooms.store.abandonedSerials()).toEqual(reserved);
+  });
+
   it('covers every refusal that policy knows for a request of this kind', () => {
     const source = join(import.meta.dirname, '..', '..', 'src', 'policy');
     const known = ['checks.ts', 'choose-principals.ts', 'decide.ts']

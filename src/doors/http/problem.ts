@@ -64,6 +64,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'http.too_large': 413,
   'http.unauthenticated': 401,
   'http.unsupported_media_type': 415,
+  'issuance.authority_key': 403,
   'issuance.bad_renewal': 403,
   'issuance.no_authority': 404,
   'issuance.not_renewable': 409,
