@@ -56,6 +56,24 @@ describe('sallyport people', () => {
     expect(await logins(options)).toEqual(expected);
   });
 
+  it('says of a group that the policy gives nothing by it', async () => {
+    const policyFile = join(folder, 'policy.yaml');
+    const profile = 'p: {who: {groups: [builtin:users]}, principals: {explicit: [deploy]}}';
+    writeFileSync(
+      policyFile,
+      `version: 1\nroles: {admin: {groups: [builtin:ops]}}\nprofiles:\n  ${profile}\n`,
+    );
+    const name = 'dave';
+    const added = await ask('add', { name, groups: ['users', 'user'], password: 'long enough a word' });
+    const nothing = 'The policy gives nothing by the group user: no role and no profile names it alone.';
+    expect(added.lines).toEqual(['Added dave to users, user', nothing]);
+    expect((await ask('groups', { name, groups: ['users', 'ops'] })).lines).toEqual([
+      'dave is in users, ops now',
+    ]);
+    await ask('remove', { name });
+    rmSync(policyFile);
+  });
+
   it('says so where the list is empty', async () => {
     expect((await ask('list', { groups: ['nobodies'] })).lines).toEqual(['Nobody.']);
   });

@@ -39,7 +39,7 @@ export async function takesLastAdmin(
 }
 
 /** A policy that cannot be read makes nobody an admin, and must not keep anybody from shutting a person out. */
-function readablePolicy(config: Config): Policy | undefined {
+export function readablePolicy(config: Config): Policy | undefined {
   try {
     return loadPolicy(config);
   } catch (error) {

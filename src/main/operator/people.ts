@@ -8,9 +8,10 @@ import {
   setPassword,
   type BuiltInPerson,
 } from '../../identity/index.ts';
-import { CodedError, printable, systemRandom } from '../../kernel/index.ts';
-import { loadConfig } from '../config.ts';
-import { takesLastAdmin, type Loss } from './last-admin.ts';
+import { CodedError, parsePersonId, printable, systemRandom } from '../../kernel/index.ts';
+import { loadConfig, type Config } from '../config.ts';
+import { idleGroups } from './idle-groups.ts';
+import { readablePolicy, takesLastAdmin, type Loss } from './last-admin.ts';
 
 /** Changes or lists the people of the built-in directory; a running broker sees a change within a second. */
 export async function people(action: PeopleAction, options: PeopleOptions): Promise<Outcome> {
@@ -36,7 +37,11 @@ export async function people(action: PeopleAction, options: PeopleOptions): Prom
       disabled,
       [doneWord(action)]: true,
     },
-    lines: [done, ...advice(action, login, config.sessions.lifetime)],
+    lines: [
+      done,
+      ...idleAdvice(config, directory.name, action, person),
+      ...advice(action, login, config.sessions.lifetime),
+    ],
   };
 }
 
@@ -109,6 +114,21 @@ async function change(
 
 function groupsNow({ login, groups }: BuiltInPerson): string {
   return `${login} is in ${groups.length === 0 ? 'no group' : groups.join(', ')} now`;
+}
+
+/** A slip in the name of a group gives somebody who gets nothing. */
+function idleAdvice(
+  config: Config,
+  directory: string,
+  action: Change,
+  { id, login, groups }: BuiltInPerson,
+): readonly string[] {
+  const policy = action === 'add' || action === 'groups' ? readablePolicy(config) : undefined;
+  if (policy === undefined) return [];
+  const member = { id: parsePersonId(`${directory}:${id}`), directory, login, attributes: new Map() };
+  return idleGroups(policy, member, groups).map(
+    (group) => `The policy gives nothing by the group ${group}: no role and no profile names it alone.`,
+  );
 }
 
 /** What the change leaves as it is, and how to change that. */

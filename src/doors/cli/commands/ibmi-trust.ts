@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import { CodedError, isCodedError } from '../../../kernel/index.ts';
 import { clientAdvice, makeTrustPack, type TrustClient } from '../../ibmi/index.ts';
 import { parseAuthorities } from '../../probe/index.ts';
 import { brokerAuthorities } from '../broker-authorities.ts';
@@ -21,7 +22,7 @@ export async function makeTrust(flags: TrustFlags, terminal: Terminal): Promise<
   const next = 'Name PEM files of the root and of the issuing authority.';
   const given =
     flags.ca === undefined
-      ? await brokerAuthorities(terminal)
+      ? await orNamed(brokerAuthorities(terminal))
       : flags.ca.flatMap((file) => readGivenFile(file, next, parseAuthorities));
   const authorities = rootsFirst(given);
   const files = makeTrustPack(flags.for, authorities, terminal.random);
@@ -49,6 +50,20 @@ export async function makeTrust(flags: TrustFlags, terminal: Terminal): Promise<
       `next: compare the fingerprints in ${flags.out}/README.txt with those that you got on another way.`,
     ],
   };
+}
+
+/** Without a broker there is another way. */
+async function orNamed(
+  authorities: Promise<readonly X509Certificate[]>,
+): Promise<readonly X509Certificate[]> {
+  try {
+    return await authorities;
+  } catch (error) {
+    if (!isCodedError(error, 'client.no_broker')) throw error;
+    throw new CodedError('client.no_broker', error.message, {
+      next: 'Name the files of the authorities (--ca FILE), or say which broker has them: SALLYPORT_URL, and SALLYPORT_CA_FILE for a private authority.',
+    });
+  }
 }
 
 /** Each once. */
