@@ -9,7 +9,7 @@ const words: Readonly<Record<State, string>> = {
 
 const conclusions: Readonly<Record<Verdict['exitCode'], string>> = {
   0: 'Verified.',
-  1: 'NOT VERIFIED: this was tampered with, or it is not what the pinned key vouches for.',
+  1: 'NOT VERIFIED: this is not what the pinned key vouches for. It was tampered with, damaged, or is something else altogether.',
   2: 'Nothing was verified: the question cannot be answered as it was put.',
   3: 'NOT VERIFIED: something is missing.',
 };
