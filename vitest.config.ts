@@ -9,7 +9,7 @@ export default defineConfig({
         ? ['default', './test/support/count-reporter.ts']
         : ['dot', './test/support/count-reporter.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     sequence: { shuffle: false },
