@@ -9,7 +9,9 @@ export {
   checkTrustedFolder,
   createPrivateFile,
   readPrivateFile,
+  readPrivateLine,
   readTrustedFile,
+  replaceFile,
   syncFolder,
 } from './private-file.ts';
 export { openSealedStream, sealStream } from './sealed-stream.ts';

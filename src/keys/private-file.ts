@@ -27,6 +27,13 @@ export function readPrivateFile(path: string, what: string): Buffer {
   return readGuarded(path, what, { forbidden: 0o077, maxBytes: maxSecretBytes });
 }
 
+/** The text of such a file without the line end that editors put behind it: a password, a passphrase. @throws as `readPrivateFile` */
+export function readPrivateLine(path: string, what: string): string {
+  return readPrivateFile(path, what)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+}
+
 /**
  * Reads a file that decides something and is no secret: others may read it, but only this user or root may change it.
  * @throws CodedError `keys.loose_permissions`, `keys.unreadable`
@@ -151,6 +158,24 @@ function exists(path: string): CodedError {
   return new CodedError('keys.exists', `${path} exists already and is not overwritten.`, {
     next: 'Choose an empty folder, or move the old file away first.',
   });
+}
+
+/**
+ * Puts a public file, mode 0644, in the place of one: whole or not at all, and durable on return. What a crash left beside it, or a link that
+ * somebody put there, is never written through.
+ */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  const descriptor = openSync(temporary, 'wx', 0o644);
+  try {
+    writeFileSync(descriptor, content);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
 }
 
 /** Makes a rename in the folder durable. */

@@ -1,7 +1,7 @@
-import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CheckpointKeep } from '../broker/index.ts';
-import { checkTrustedFolder, readTrustedFile, syncFolder } from '../keys/index.ts';
+import { checkTrustedFolder, readTrustedFile, replaceFile } from '../keys/index.ts';
 
 /**
  * Keeps the checkpoint in a file of its own, replaced by rename and synced, in a folder where nobody else can put another one.
@@ -18,18 +18,7 @@ export function checkpointFile(path: string): CheckpointKeep {
     },
     write(note) {
       checkTrustedFolder(dirname(path));
-      const temporary = `${path}.new`;
-      // What a crash left, or a link that somebody put there: the file is always a new one.
-      rmSync(temporary, { force: true });
-      const descriptor = openSync(temporary, 'wx', 0o644);
-      try {
-        writeFileSync(descriptor, note);
-        fsyncSync(descriptor);
-      } finally {
-        closeSync(descriptor);
-      }
-      renameSync(temporary, path);
-      syncFolder(dirname(path));
+      replaceFile(path, note);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { CodedError } from '../kernel/index.ts';
-import { readPrivateFile } from '../keys/index.ts';
+import { readPrivateLine } from '../keys/index.ts';
 import type { PostgresAddress } from '../store/index.ts';
 import type { Config, DatabaseConfig } from './config.ts';
 import { readConfigured } from './read-configured.ts';
@@ -30,11 +30,7 @@ export function addressOf(config: DatabaseConfig): PostgresAddress {
   if (parsed === undefined) throw new Error('the address was checked');
   const passwordFile = config['password-file'];
   const password =
-    passwordFile === undefined
-      ? parsed.password
-      : readPrivateFile(passwordFile, 'The password file')
-          .toString('utf8')
-          .replace(/\r?\n$/, '');
+    passwordFile === undefined ? parsed.password : readPrivateLine(passwordFile, 'The password file');
   const caFile = config['ca-file'];
   const ca =
     caFile === undefined

@@ -6,7 +6,7 @@ import {
   type Directory,
 } from '../identity/index.ts';
 import { isCodedError, type Clock } from '../kernel/index.ts';
-import { readPrivateFile } from '../keys/index.ts';
+import { readPrivateLine } from '../keys/index.ts';
 import type { DirectoryConfig } from './config.ts';
 import { readConfigured } from './read-configured.ts';
 
@@ -94,9 +94,7 @@ function connectionOf(config: Exclude<DirectoryConfig, { kind: 'built-in' }>): C
         : readConfigured(config['ca-file'], 'The CA file', '`ca-file` of the directory').toString('utf8'),
     service: service && {
       dn: service.dn,
-      password: readPrivateFile(service['password-file'], 'The password file')
-        .toString('utf8')
-        .replace(/\r?\n$/, ''),
+      password: readPrivateLine(service['password-file'], 'The password file'),
     },
     connectTimeoutMs: config['connect-timeout-ms'],
     requestTimeoutMs: config['request-timeout-ms'],

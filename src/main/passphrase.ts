@@ -1,5 +1,5 @@
 import { CodedError } from '../kernel/index.ts';
-import { readPrivateFile } from '../keys/index.ts';
+import { readPrivateLine } from '../keys/index.ts';
 import type { Config } from './config.ts';
 
 /**
@@ -12,9 +12,7 @@ export async function readPassphrase(
   ask: (question: string) => Promise<string>,
 ): Promise<string> {
   if ('file' in source) {
-    const passphrase = readPrivateFile(source.file, 'The passphrase file')
-      .toString('utf8')
-      .replace(/\r?\n$/, '');
+    const passphrase = readPrivateLine(source.file, 'The passphrase file');
     if (passphrase !== '') return passphrase;
     throw missing(`the file ${source.file} is empty`);
   }

@@ -20,7 +20,7 @@ import {
   type WebhookAddress,
 } from '../doors/sinks/index.ts';
 import { CodedError, type Clock } from '../kernel/index.ts';
-import { checkTrustedFolder, readPrivateFile } from '../keys/index.ts';
+import { checkTrustedFolder, readPrivateFile, readPrivateLine } from '../keys/index.ts';
 import type { Config } from './config.ts';
 import type { SinkConfig } from './config-sinks.ts';
 import { readConfigured } from './read-configured.ts';
@@ -189,11 +189,7 @@ function refuseBadTls(sink: string, parse: () => unknown): void {
 }
 
 function readSecret(file: string): Buffer {
-  const secret = Buffer.from(
-    readPrivateFile(file, 'The secret')
-      .toString('utf8')
-      .replace(/\r?\n$/, ''),
-  );
+  const secret = Buffer.from(readPrivateLine(file, 'The secret'));
   if (secret.length >= minSecretBytes) return secret;
   throw new CodedError('main.bad_secret', `The secret in ${file} has fewer than ${minSecretBytes} bytes.`, {
     next: 'Make one with: openssl rand -hex 32',
@@ -206,15 +202,11 @@ interface MailLogin {
 }
 
 function readPassword(file: string): string {
-  return readPrivateFile(file, 'The password of the mail server')
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
+  return readPrivateLine(file, 'The password of the mail server');
 }
 
 function readAuthorization(file: string): string {
-  const value = readPrivateFile(file, 'The authorization')
-    .toString('latin1')
-    .replace(/\r?\n$/, '');
+  const value = readPrivateLine(file, 'The authorization');
   if (/^[!-~]+(?: [!-~]+)*$/.test(value)) return value;
   throw new CodedError('main.bad_secret', `The value in ${file} cannot stand in an Authorization header.`, {
     next: 'Write the scheme and the token in one line, e.g. `Bearer …`.',

@@ -17,7 +17,7 @@ import { CodedError, systemRandom, type Clock } from '../kernel/index.ts';
 import {
   createSigner,
   openKeyFile,
-  readPrivateFile,
+  readPrivateLine,
   readTrustedFile,
   type KeyPurpose,
   type Signer,
@@ -180,9 +180,7 @@ function copiesOf(
         : readConfigured(caFile, 'The CA file', '`ca-file` of `ldap-push`').toString('utf8'),
     service: {
       dn: push['bind-dn'],
-      password: readPrivateFile(push['password-file'], 'The password file')
-        .toString('utf8')
-        .replace(/\r?\n$/, ''),
+      password: readPrivateLine(push['password-file'], 'The password file'),
     },
     base,
   });

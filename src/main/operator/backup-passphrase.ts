@@ -1,6 +1,6 @@
 import type { OperatorIo } from '../../doors/cli/index.ts';
 import { CodedError } from '../../kernel/index.ts';
-import { readPrivateFile } from '../../keys/index.ts';
+import { readPrivateLine } from '../../keys/index.ts';
 
 /** A new passphrase for something else than a backup. @throws CodedError as `readBackupPassphrase` */
 export function readNewPassphrase(what: string, file: string | undefined, io: OperatorIo): Promise<string> {
@@ -29,9 +29,7 @@ export async function readSecret(
   const passphrase =
     file === undefined
       ? await io.askSecret(what.replace('the p', 'P'))
-      : readPrivateFile(file, 'The passphrase file')
-          .toString('utf8')
-          .replace(/\r?\n$/, '');
+      : readPrivateLine(file, 'The passphrase file');
   if (passphrase === '') {
     throw new CodedError('main.no_passphrase', `${what.replace('the p', 'The p')} is empty.`, {
       next: 'Put one into the file of --passphrase-file, or type it.',

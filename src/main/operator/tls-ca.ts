@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type {
   OperatorIo,
@@ -25,7 +16,7 @@ import {
   generatePrivateKey,
   openKeyFile,
   readTrustedFile,
-  syncFolder,
+  replaceFile,
 } from '../../keys/index.ts';
 import { CrlBody, signCrl } from '../../revocation/index.ts';
 import {
@@ -34,6 +25,7 @@ import {
   encodeName,
   encodePem,
   keyIdentifiersOf,
+  oid,
   readCertificate,
   readCommonName,
   readCrl,
@@ -84,8 +76,9 @@ export async function renewTlsAuthority(options: TlsRenewCaOptions, io: Operator
   );
   mustBeTheSame(name, read, readCertificate(certificate));
   const kept = `old-${name}-${read.serial.slice(0, 8)}.pem`;
-  if (!existsSync(join(place.folder, kept))) replace(place.folder, kept, encodePem('CERTIFICATE', old));
-  replace(place.folder, `${name}.pem`, encodePem('CERTIFICATE', certificate));
+  if (!existsSync(join(place.folder, kept)))
+    replaceFile(join(place.folder, kept), encodePem('CERTIFICATE', old));
+  replaceFile(join(place.folder, `${name}.pem`), encodePem('CERTIFICATE', certificate));
   const until = new Date(ends.notAfterMs).toISOString().slice(0, 10);
   return {
     value: { name, file: join(place.folder, `${name}.pem`), notAfter: until, kept: join(place.folder, kept) },
@@ -137,7 +130,7 @@ export async function rotateTlsAuthority(options: TlsRotateOptions, io: Operator
   await createKeyFile(keyFile, { privateKey, purpose: purposeOf(name) }, passphrase, systemRandom);
   try {
     // Last: the broker looks for a key when it finds a certificate.
-    replace(place.folder, `${name}.pem`, encodePem('CERTIFICATE', certificate));
+    replaceFile(join(place.folder, `${name}.pem`), encodePem('CERTIFICATE', certificate));
   } catch (error) {
     rmSync(keyFile, { force: true });
     throw error;
@@ -171,8 +164,10 @@ export async function signRootList(options: TlsRootListOptions, io: OperatorIo):
       throw new CodedError('main.cannot_revoke', `${name} is the one that signs now.`, {
         next: `Make the next one first: \`sallyport tls ca rotate ${kind}\`.`,
       });
-    const { serial } = readCertificate(readPem(place.folder, `${name}.pem`));
-    if (!body.serials.includes(serial)) body.add({ serial, revokedMs: nowMs, reason: options.code });
+    for (const file of certificatesOf(name, place.folder)) {
+      const { serial } = readCertificate(readPem(place.folder, file));
+      if (!body.serials.includes(serial)) body.add({ serial, revokedMs: nowMs, reason: options.code });
+    }
   }
   const number =
     before.number >= BigInt(Math.floor(nowMs / 1000)) ? before.number + 1n : BigInt(Math.floor(nowMs / 1000));
@@ -183,7 +178,7 @@ export async function signRootList(options: TlsRootListOptions, io: OperatorIo):
   };
   const nextUpdateMs = nowMs + options.days * dayMs;
   const list = await signCrl(issuer, body, { number, thisUpdateMs: nowMs, nextUpdateMs });
-  replace(place.folder, 'root-crl.pem', encodePem('X509 CRL', list));
+  replaceFile(join(place.folder, 'root-crl.pem'), encodePem('X509 CRL', list));
   const until = new Date(nextUpdateMs).toISOString().slice(0, 10);
   return {
     value: { file: join(place.folder, 'root-crl.pem'), nextUpdate: until, revoked: body.serials.length },
@@ -248,9 +243,8 @@ function passphraseOf({ config }: Place, io: OperatorIo): Promise<string> {
 /** Name, key identifier and bounds, or what was issued would not be good any more. */
 function mustBeTheSame(name: string, before: ReadCertificate, after: ReadCertificate): void {
   const [old, now] = [keyIdentifiersOf(before), keyIdentifiersOf(after)];
-  const bounds = '2.5.29.30';
   const [oldBounds, newBounds] = [before, after].map(({ extensions }) =>
-    extensions.get(bounds)?.value.toString('hex'),
+    extensions.get(oid.nameConstraints)?.value.toString('hex'),
   );
   if (!before.subject.equals(after.subject)) throw cannotRenew(name, 'its name changed');
   if (old.subject === undefined || now.subject?.equals(old.subject) !== true)
@@ -258,18 +252,12 @@ function mustBeTheSame(name: string, before: ReadCertificate, after: ReadCertifi
   if (oldBounds !== newBounds) throw cannotRenew(name, 'its bounds changed');
 }
 
-/** Whole or not at all, and durable. */
-function replace(folder: string, name: string, text: string): void {
-  const temporary = join(folder, `${name}.new`);
-  const descriptor = openSync(temporary, 'w', 0o644);
-  try {
-    writeFileSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, join(folder, name));
-  syncFolder(folder);
+/** The present one and those from before its renewals: one key, and whoever has it can hand out any of them. */
+function certificatesOf(name: string, folder: string): readonly string[] {
+  const earlier = readdirSync(folder).filter(
+    (file) => file.startsWith(`old-${name}-`) && file.endsWith('.pem'),
+  );
+  return [`${name}.pem`, ...earlier];
 }
 
 const textOf = (folder: string, name: string): string =>
